@@ -1,0 +1,50 @@
+"""Owns the table of checks: an id that scripts rely on -> the function that answers it, imported when asked for."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Protocol, cast
+
+if TYPE_CHECKING:
+    from .evidence import Evidence
+    from .result import CheckResult
+    from .wants import Wants
+
+
+class Check(Protocol):
+    """A pure function from evidence and what the task wants to a result."""
+
+    def __call__(self, evidence: Evidence, wants: Wants) -> CheckResult: ...
+
+
+_AUDIT = "checkers.audit_logging"
+
+CHECKS: dict[str, str] = {
+    "policy.valid": f"{_AUDIT}:policy_valid",
+    "policy.metadata-everywhere": f"{_AUDIT}:policy_metadata_everywhere",
+    "policy.configmaps-body": f"{_AUDIT}:policy_configmaps_body",
+    "policy.nothing-more": f"{_AUDIT}:policy_nothing_more",
+    "manifest.valid": f"{_AUDIT}:manifest_valid",
+    "manifest.single": f"{_AUDIT}:manifest_single",
+    "flags.policy-file": f"{_AUDIT}:flags_policy_file",
+    "flags.log-path": f"{_AUDIT}:flags_log_path",
+    "mounts.policy": f"{_AUDIT}:mounts_policy",
+    "mounts.log": f"{_AUDIT}:mounts_log",
+    "apiserver.running": f"{_AUDIT}:apiserver_running",
+    "log.written": f"{_AUDIT}:log_written",
+    "log.metadata": f"{_AUDIT}:log_metadata",
+    "log.configmaps-body": f"{_AUDIT}:log_configmaps_body",
+    "live.probe": f"{_AUDIT}:live_probe",
+}
+
+
+def check(check_id: str) -> Check:
+    """Return the check of that id.
+
+    Raises KeyError, with the known ids in its text, for any other.
+    """
+    try:
+        module, name = CHECKS[check_id].split(":")
+    except KeyError:
+        raise KeyError(f"no check {check_id!r}; known: {', '.join(CHECKS)}") from None
+    return cast(Check, getattr(import_module(module), name))

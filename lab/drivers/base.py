@@ -1,0 +1,149 @@
+"""Owns the seam to nodes: what a driver, a lab and a node are. Nothing above the drivers asks which one it is."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from checkers.evidence import NodeFiles
+
+from ..overlay import Overlay
+from ..procs import Completed
+
+
+@dataclass(frozen=True, slots=True)
+class DriverInfo:
+    """Whether a driver can be used here, and if not: why, and the command or setting that changes it."""
+
+    name: str
+    available: bool
+    reason: str
+    hint: str = ""
+    capabilities: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One named step of a start-up: `number` of `total`, and what it is about right now."""
+
+    number: int
+    total: int
+    title: str
+    detail: str = ""
+
+
+Progress = Callable[[Step], None]
+
+
+def silent(step: Step) -> None:
+    """Take a step's news and say nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class LabSpec:
+    """What is asked of `create`. `seed` None is the task exactly as printed."""
+
+    name: str
+    scenario: str
+    seed: int | None = None
+    start: Overlay = field(default_factory=Overlay)
+    apiserver: str = "auto"
+    pace: str = "fast"
+    retain: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Lab:
+    """A lab that exists. `state`: starting, running, stopped (it can be started again) or broken (see `detail`)."""
+
+    name: str
+    driver: str
+    scenario: str
+    seed: int | None
+    node: str
+    apiserver: str | None
+    state: str
+    started: datetime | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ApiResponse:
+    """What the API server answered."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class ApiAccess(Protocol):
+    """The node's API server, as its administrator."""
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        timeout: float = 5.0,
+    ) -> ApiResponse:
+        """Send one request. Raises LabError if nothing answers."""
+        ...
+
+
+class NodeHandle(Protocol):
+    """A node that can be looked at and worked on."""
+
+    @property
+    def name(self) -> str:
+        """The node's name in Kubernetes."""
+        ...
+
+    @property
+    def files(self) -> NodeFiles: ...
+
+    @property
+    def api(self) -> ApiAccess | None: ...
+
+    def shell_argv(self) -> list[str]:
+        """Return the command that opens the node's root shell on this terminal."""
+        ...
+
+    def run(self, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None) -> Completed:
+        """Run a command on the node as root. Raises LabError if the node is gone or the time is over."""
+        ...
+
+
+class Driver(Protocol):
+    """Makes, finds and removes nodes of one kind."""
+
+    name: str
+
+    def probe(self) -> DriverInfo:
+        """Say whether this driver works here. Never raises, starts nothing, takes under a second."""
+        ...
+
+    def create(self, spec: LabSpec, progress: Progress = silent) -> Lab:
+        """Make a node, lay the start files, and return when kubectl answers on it.
+
+        What a failed start made is removed again unless `spec.retain`. A stopped lab of that name is started again
+        with its files as they were. Raises LabError.
+        """
+        ...
+
+    def find(self) -> list[Lab]:
+        """Return the labs that this driver made and that are still there."""
+        ...
+
+    def node(self, lab: Lab) -> NodeHandle: ...
+
+    def reset(self, lab: Lab, start: Overlay) -> None:
+        """Put the node back to its first state with the start files, and wait for the API server."""
+        ...
+
+    def destroy(self, lab: Lab) -> None:
+        """Remove the lab: no process, mount or file of it stays. A lab that is gone already is fine."""
+        ...
