@@ -20,7 +20,8 @@ class ManifestEdits:
 
     `set_flags`: name without dashes -> value; a flag that is there is changed, else added at the end of the command.
     `drop_flags`: names. `volumes`, `mounts`: YAML mappings added to the lists as they are written here.
-    `raw`: text that replaces the whole manifest; `{{node}}`-free, as it is.
+    `replace`: (old, new) texts, each of which has to be there. `backup`: the name of a copy of the untouched manifest
+    in the manifests folder. `raw`: text that replaces the whole manifest, as it is.
     """
 
     set_flags: Mapping[str, str] = field(default_factory=dict)
@@ -28,20 +29,20 @@ class ManifestEdits:
     volumes: tuple[str, ...] = ()
     mounts: tuple[str, ...] = ()
     replace: tuple[tuple[str, str], ...] = ()
+    backup: str | None = None
     raw: str | None = None
-
-    def __bool__(self) -> bool:
-        return bool(
-            self.set_flags or self.drop_flags or self.volumes or self.mounts or self.replace or self.raw is not None
-        )
 
 
 @dataclass(frozen=True, slots=True)
 class Overlay:
-    """Files by absolute path (bytes; mode 0644, directories 0755), and edits to the manifest."""
+    """Files by absolute path (bytes; mode 0644, directories 0755), and edits to the manifest, made in their order."""
 
     files: Mapping[str, bytes] = field(default_factory=dict)
-    edits: ManifestEdits = field(default_factory=ManifestEdits)
+    edits: tuple[ManifestEdits, ...] = ()
+
+    def then(self, other: Overlay) -> Overlay:
+        """Return this overlay with another one laid on top of it."""
+        return Overlay({**self.files, **other.files}, (*self.edits, *other.edits))
 
     def tar(self, manifest: str | None = None) -> bytes:
         """Return everything as a tar to be unpacked at /, the manifest last, so that it is read when all is there.
@@ -53,7 +54,12 @@ class Overlay:
             for path, content in sorted(self.files.items()):
                 _add(tar, path, content, 0o644)
             if manifest is not None and self.edits:
-                _add(tar, MANIFEST, edit_manifest(manifest, self.edits).encode(), 0o600)
+                text = manifest
+                for edits in self.edits:
+                    if edits.backup is not None:
+                        _add(tar, f"{MANIFEST.rpartition('/')[0]}/{edits.backup}", manifest.encode(), 0o600)
+                    text = edit_manifest(text, edits)
+                _add(tar, MANIFEST, text.encode(), 0o600)
         return out.getvalue()
 
 
