@@ -108,8 +108,11 @@ class NodeHandle(Protocol):
     @property
     def api(self) -> ApiAccess | None: ...
 
-    def shell_argv(self) -> list[str]:
-        """Return the command that opens the node's root shell on this terminal."""
+    def shell_argv(self, command: Sequence[str] = ()) -> list[str]:
+        """Return the command that opens the node's root shell on this terminal, or runs `command` there in its place.
+
+        What it runs has this process's standard streams and passes on its exit status.
+        """
         ...
 
     def run(self, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None) -> Completed:
