@@ -63,7 +63,8 @@ def run(
         stdout, stderr = process.communicate(stdin, timeout)
     except subprocess.TimeoutExpired:
         kill_group(process)
-        raise LabError(f"no end after {timeout:g} s: {shlex.join(argv)}", "run it by hand to see where it waits") from None
+        message = f"no end after {timeout:g} s: {shlex.join(argv)}"
+        raise LabError(message, "run it by hand to see where it waits") from None
     except BaseException:
         kill_group(process)
         raise

@@ -1,0 +1,278 @@
+"""Reads and writes bundles: a node's files at one instant, as a tar.gz that can be kept, sent and graded again.
+
+A bundle is somebody else's file: nothing in it is unpacked, links stay inside it, and its size is bounded.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import os
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from checkers.evidence import FileKind, FileStat, Missing, NotAFile, NodeFiles
+
+from ..errors import LabError
+from .links import follow
+
+FACTS = "facts.json"
+ROOT = "root"
+MAX_ENTRIES = 100_000
+MAX_BYTES = 8 << 30
+_KEPT = 16 << 20
+_FACTS_LIMIT = 32 << 20
+_CHUNK = 1 << 20
+_AGAIN = "make it again on the node: cks-lab collect -o FILE.tar.gz"
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    kind: FileKind
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    mtime: int
+    link: str | None
+    member: str
+    content: bytes | None
+
+
+class TarFiles:
+    """The files of a tar archive, by their path on the node. Contents over 16 MiB are read again when asked for."""
+
+    def __init__(self, archive: Path, entries: dict[str, _Entry]) -> None:
+        self._archive = archive
+        self._entries = entries
+        self._children: dict[str, set[str]] = {"/": set()}
+        for path in entries:
+            while path != "/":
+                folder, _, name = path.rpartition("/")
+                folder = folder or "/"
+                known = self._children.setdefault(folder, set())
+                if name in known:
+                    break
+                known.add(name)
+                path = folder
+
+    def read(self, path: str, limit: int = 10 << 20) -> bytes:
+        """Return the file's first `limit` bytes."""
+        entry = self._file(path)
+        if entry.content is not None:
+            return entry.content[:limit]
+        out = bytearray()
+        for chunk in self.stream(path):
+            out += chunk
+            if len(out) >= limit:
+                break
+        return bytes(out[:limit])
+
+    def stream(self, path: str) -> Iterator[bytes]:
+        """Yield the whole file in chunks of 1 MiB."""
+        entry = self._file(path)
+        if entry.content is not None:
+            yield from (entry.content[at : at + _CHUNK] for at in range(0, len(entry.content), _CHUNK))
+            return
+        with tarfile.open(self._archive, "r:*") as tar:
+            member = next((m for m in tar if m.name == entry.member and m.isreg()), None)
+            file = tar.extractfile(member) if member else None
+            while file and (chunk := file.read(_CHUNK)):
+                yield chunk
+
+    def stat(self, path: str) -> FileStat:
+        """Say what is at the path; a folder that the archive does not name itself is an ordinary one."""
+        real = follow(path, self._link_at)
+        entry = self._entries.get(real)
+        if entry is None:
+            if real not in self._children:
+                raise Missing(path)
+            return FileStat(FileKind.DIRECTORY, 0o755, 0, 0, 0, 0, self._own_link(path))
+        return FileStat(entry.kind, entry.mode, entry.uid, entry.gid, entry.size, entry.mtime, self._own_link(path))
+
+    def list(self, path: str) -> list[str]:
+        """Return the names in a directory, sorted by code point."""
+        found = self.stat(path)
+        if found.kind is not FileKind.DIRECTORY:
+            raise NotAFile(path, found.kind)
+        return sorted(self._children.get(follow(path, self._link_at), ()))
+
+    def _file(self, path: str) -> _Entry:
+        found = self.stat(path)
+        if found.kind is not FileKind.FILE:
+            raise NotAFile(path, found.kind)
+        return self._entries[follow(path, self._link_at)]
+
+    def _link_at(self, path: str) -> str | None:
+        entry = self._entries.get(path)
+        return entry.link if entry else None
+
+    def _own_link(self, path: str) -> str | None:
+        folder, _, name = path.rstrip("/").rpartition("/")
+        return self._link_at(follow(folder or "/", self._link_at).rstrip("/") + "/" + name) if name else None
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """What a bundle holds. `facts` is {} for a bare tar of a node's files."""
+
+    path: Path
+    files: NodeFiles
+    facts: Mapping[str, Any]
+    newest: int
+    """The youngest file's time, nanoseconds since the epoch."""
+
+    @classmethod
+    def load(cls, path: Path) -> Bundle:
+        """Read a bundle. Raises LabError for anything that is none, is damaged, or is not safe to look at."""
+        try:
+            with tarfile.open(path, "r:*") as tar:
+                entries, facts = _index(path, tar)
+        except FileNotFoundError:
+            raise LabError(f"{path}: no such file", f"ls {path.parent}") from None
+        except IsADirectoryError:
+            raise LabError(f"{path}: is a directory", f"cks-lab grade SCENARIO --root {path}") from None
+        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+            raise LabError(f"{path}: not a whole tar archive ({error})", _AGAIN) from error
+        except OSError as error:
+            raise LabError(f"{path}: {error.strerror or error}", _AGAIN) from error
+        newest = max((entry.mtime for entry in entries.values()), default=0)
+        return cls(path, TarFiles(path, entries), facts, newest)
+
+
+def _index(path: Path, tar: tarfile.TarFile) -> tuple[dict[str, _Entry], dict[str, Any]]:
+    raw: dict[str, _Entry] = {}
+    facts: bytes | None = None
+    total = 0
+    for number, member in enumerate(tar):
+        total += member.size
+        if number >= MAX_ENTRIES or total > MAX_BYTES:
+            raise LabError(f"{path}: more than {MAX_ENTRIES} entries or {MAX_BYTES >> 30} GiB", _AGAIN)
+        parts = [part for part in member.name.split("/") if part not in ("", ".")]
+        if ".." in parts or member.name.startswith("/"):
+            raise LabError(f"{path}: entry {member.name!r} leads out of the archive; nothing of it was read", _AGAIN)
+        name = "/" + "/".join(parts)
+        if name == f"/{FACTS}" and member.isreg():
+            file = tar.extractfile(member)
+            facts = file.read(_FACTS_LIMIT) if file else b""
+            continue
+        raw[name] = _entry(tar, member, raw)
+    if facts is None:
+        return raw, {}
+    try:
+        decoded = json.loads(facts)
+    except (ValueError, RecursionError) as error:
+        raise LabError(f"{path}: {FACTS} in it is not JSON ({error})", _AGAIN) from error
+    if not isinstance(decoded, dict):
+        raise LabError(f"{path}: {FACTS} in it is not a JSON object", _AGAIN)
+    prefix = f"/{ROOT}"
+    return {
+        name.removeprefix(prefix) or "/": entry for name, entry in raw.items() if name.startswith(prefix + "/")
+    }, decoded
+
+
+def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo, before: Mapping[str, _Entry]) -> _Entry:
+    if member.islnk():
+        target = "/" + "/".join(part for part in member.linkname.split("/") if part not in ("", "."))
+        if target in before:
+            return before[target]
+    kind = (
+        FileKind.FILE if member.isreg()
+        else FileKind.DIRECTORY if member.isdir()
+        else FileKind.SYMLINK if member.issym()
+        else FileKind.CHAR_DEVICE if member.ischr()
+        else FileKind.BLOCK_DEVICE if member.isblk()
+        else FileKind.FIFO
+    )  # fmt: skip
+    content = None
+    if kind is FileKind.FILE and member.size <= _KEPT:
+        file = tar.extractfile(member)
+        content = file.read() if file else b""
+    return _Entry(
+        kind=kind,
+        mode=member.mode & 0o7777,
+        uid=member.uid,
+        gid=member.gid,
+        size=member.size,
+        mtime=int(member.mtime * 1_000_000_000),
+        link=member.linkname if kind is FileKind.SYMLINK else None,
+        member=member.name,
+        content=content,
+    )
+
+
+class BundleWriter:
+    """Writes a bundle beside its final place and moves it there when whole, so that half a bundle never exists."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            fd, self._temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        except OSError as error:
+            raise _cannot_write(path, error) from error
+        self._file = os.fdopen(fd, "wb")
+        self._gzip = gzip.GzipFile(filename="", fileobj=self._file, mode="wb", compresslevel=4, mtime=0)
+        self._tar = tarfile.open(fileobj=self._gzip, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
+
+    def add(self, path: str, found: FileStat, content: bytes = b"", link: str | None = None) -> None:
+        """Add what is at a path of the node; `link` makes it a link."""
+        entry = tarfile.TarInfo(f"{ROOT}{path}")
+        entry.mode, entry.uid, entry.gid = found.mode, found.uid, found.gid
+        entry.mtime = found.mtime // 1_000_000_000
+        if link is not None:
+            entry.type, entry.linkname = tarfile.SYMTYPE, link
+        elif found.kind is FileKind.DIRECTORY:
+            entry.type = tarfile.DIRTYPE
+        elif found.kind is FileKind.FILE:
+            entry.size = len(content)
+        else:
+            entry.type = {FileKind.CHAR_DEVICE: tarfile.CHRTYPE, FileKind.BLOCK_DEVICE: tarfile.BLKTYPE}.get(
+                found.kind, tarfile.FIFOTYPE
+            )
+        self._write(entry, content)
+
+    def finish(self, facts: Mapping[str, Any]) -> None:
+        """Add the facts and put the bundle in its place."""
+        content = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False).encode()
+        entry = tarfile.TarInfo(FACTS)
+        entry.size, entry.mode = len(content), 0o644
+        self._write(entry, content)
+        try:
+            self._tar.close()
+            self._gzip.close()
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._file.close()
+            Path(self._temporary).replace(self._path)
+        except OSError as error:
+            self.abandon()
+            raise _cannot_write(self._path, error) from error
+
+    def abandon(self) -> None:
+        """Leave nothing behind."""
+        try:
+            self._file.close()
+        except OSError:
+            # A full disk shows once more at close; the file goes away all the same.
+            pass
+        Path(self._temporary).unlink(missing_ok=True)
+
+    def _write(self, entry: tarfile.TarInfo, content: bytes) -> None:
+        try:
+            self._tar.addfile(entry, io.BytesIO(content))
+        except OSError as error:
+            self.abandon()
+            raise _cannot_write(self._path, error) from error
+
+
+def _cannot_write(path: Path, error: OSError) -> LabError:
+    return LabError(
+        f"cannot write {path}: {error.strerror or error}", f"make room or choose another place: df -h {path.parent}"
+    )
