@@ -1,0 +1,409 @@
+"""Owns kube-apiserver's command line: what pflag and cobra make of it, and the words in which they refuse it.
+
+Source: kube-apiserver 1.34 (cmd/kube-apiserver/app), spf13/pflag 1.0.6, spf13/cobra; recordings in
+golden/policy/flags.jsonl.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from . import gotext
+from .apiserver_flag_table import FEATURE_GATES, REMOVED_FEATURE_GATES, FlagKind, Version, flags_of
+from .apiserver_options import AuditOptions, read_audit_options, validate_audit, validate_options
+
+_QUANTITY: Final = re.compile(r"[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?")
+_QUANTITY_WORDS: Final = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
+_STRAY_QUOTE: Final = 'extraneous or missing " in quoted-field'
+_SHORTHANDS: Final = {"h": "help", "v": "v"}
+_LISTS: Final = frozenset(("strings", "stringArray"))
+
+
+class FlagError(ValueError):
+    """A command line that kube-apiserver refuses.
+
+    `text` is the message; `line` is what it prints on stderr: `Error: …` for what is found while the flags are parsed,
+    and None where the words go to the log as `"command failed" err=…` (`logged`). The exit code is 1 either way.
+    `index` is the entry of argv that is to blame, where one is.
+    """
+
+    def __init__(self, text: str, *, index: int | None = None, logged: bool = False) -> None:
+        super().__init__(text if logged else f"Error: {text}")
+        self.text = text
+        self.index = index
+        self.logged = logged
+
+    @property
+    def line(self) -> str | None:
+        return None if self.logged else f"Error: {self.text}"
+
+
+@dataclass(frozen=True, slots=True)
+class Occurrence:
+    """One flag on the command line: `index` is its entry in argv, `value_index` the entry that holds its value."""
+
+    name: str
+    value: str
+    index: int
+    value_index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Flags:
+    """What the command line amounts to.
+
+    `occurrences` holds every flag given, in order; the last of a name counts (lists of strings add up).
+    With `help` (`-h`) or `print_version` (`--version`) the server prints and ends with 0.
+    """
+
+    version: Version
+    known: Mapping[str, FlagKind]
+    occurrences: tuple[Occurrence, ...]
+
+    @property
+    def help(self) -> bool:
+        return self.get_bool("help")
+
+    @property
+    def print_version(self) -> str | None:
+        """The last value of `--version` ("true", "raw", "v1.34.4"), None where the version is not asked for."""
+        last = self._last("version")
+        return None if last is None or last.value in ("0", "f", "F", "FALSE", "false", "False") else last.value
+
+    @property
+    def values(self) -> dict[str, str]:
+        """The effective value of every flag given, by its name with dashes."""
+        return {name: self.get(name) for name in dict.fromkeys(given.name for given in self.occurrences)}
+
+    def given(self, name: str) -> bool:
+        return any(occurrence.name == name for occurrence in self.occurrences)
+
+    def get(self, name: str) -> str:
+        """Return the effective value, the default where the flag is not given. Raises KeyError for an unknown flag."""
+        flag = self.known[name]
+        if flag.kind in _LISTS:
+            return ",".join(self.get_list(name))
+        last = self._last(name)
+        return flag.default if last is None else last.value
+
+    def get_list(self, name: str) -> tuple[str, ...]:
+        """Return a list of strings: every time the flag is given adds to it, the first time replaces the default."""
+        flag = self.known[name]
+        split = split_csv if flag.kind == "strings" else lambda text: [text]
+        given = [item for found in self.occurrences if found.name == name for item in split(found.value)]
+        if not self.given(name) and flag.default:
+            return tuple(split(flag.default))
+        return tuple(given)
+
+    def get_bool(self, name: str) -> bool:
+        return gotext.parse_bool(self.get(name))
+
+    def get_int(self, name: str) -> int:
+        return gotext.parse_int(self.get(name))
+
+    def get_float(self, name: str) -> float:
+        return gotext.parse_float(self.get(name))
+
+    def get_duration(self, name: str) -> float:
+        """Return seconds."""
+        return gotext.parse_duration(self.get(name)) / 1e9
+
+    def position(self, name: str) -> int | None:
+        """Return the entry of argv that holds the value that counts, None where the flag is not given."""
+        last = self._last(name)
+        return None if last is None else last.value_index
+
+    def _last(self, name: str) -> Occurrence | None:
+        return next((found for found in reversed(self.occurrences) if found.name == name), None)
+
+    @property
+    def audit(self) -> AuditOptions:
+        """The audit options with their types."""
+        return read_audit_options(self)
+
+    def validate_audit(self) -> tuple[str, ...]:
+        """Return what the server finds wrong with the audit options, in its order and words."""
+        return validate_audit(self.audit)
+
+    def validate(self) -> tuple[str, ...]:
+        """Return what the server finds wrong with all options that are known here, in its order and words.
+
+        `aggregate()` makes of them the one message that is logged.
+        """
+        return validate_options(self)
+
+
+def aggregate(errors: Sequence[str]) -> str:
+    """Join several errors as Go's aggregate does: one bare, several as `[e1, e2]`, repeats left out."""
+    once = list(dict.fromkeys(errors))
+    return once[0] if len(once) == 1 else f"[{', '.join(once)}]"
+
+
+def parse_flags(argv: Sequence[str], version: Version = (1, 34)) -> Flags:
+    """Parse kube-apiserver's whole command line; `argv[0]` is the program, as in execve.
+
+    Raises FlagError in the words of the real one, for the first thing that it would stumble over. What is wrong with
+    values that parse (a negative maxage) is the business of `Flags.validate()`: the real one finds it later, too.
+    """
+    parser = _Parser(argv, flags_of(version))
+    parser.run()
+    flags = Flags(version, parser.known, tuple(parser.found))
+    if flags.help:
+        return flags
+    if any(parser.rest):
+        raise FlagError(
+            f'"kube-apiserver" does not take any arguments, got {gotext.quote_list(parser.rest)}',
+            index=parser.rest_index,
+        )
+    _check_feature_gates(flags)
+    return flags
+
+
+class _Parser:
+    """pflag's walk over the arguments: flags and words may stand in any order, `--` ends the flags."""
+
+    def __init__(self, argv: Sequence[str], known: dict[str, FlagKind]) -> None:
+        self.argv = list(argv)
+        self.known = known
+        self.next = 1
+        self.found: list[Occurrence] = []
+        self.rest: list[str] = []
+        self.rest_index: int | None = None
+
+    def run(self) -> None:
+        while self.next < len(self.argv):
+            index = self.next
+            word = self.argv[index]
+            self.next += 1
+            if word == "--":
+                self._words(index + 1, self.argv[index + 1 :])
+                return
+            if word.startswith("--"):
+                self._long(word, index)
+            elif word.startswith("-") and len(word) > 1:
+                self._short(word, index)
+            else:
+                self._words(index, [word])
+
+    def _words(self, index: int, words: list[str]) -> None:
+        if self.rest_index is None and words:
+            self.rest_index = index
+        self.rest += words
+
+    def _long(self, word: str, index: int) -> None:
+        body = word[2:]
+        if body[0] in "-=":
+            raise FlagError(f"bad flag syntax: {word}", index=index)
+        name, equals, value = body.partition("=")
+        flag = self.known.get(name.replace("_", "-"))
+        if flag is None:
+            raise FlagError(f"unknown flag: --{name}", index=index)
+        self._take(flag, value if equals else None, index, f"flag needs an argument: {word}")
+
+    def _short(self, word: str, index: int) -> None:
+        letters = word[1:]
+        while letters:
+            letter, rest = letters[0], letters[1:]
+            flag = self.known.get(_SHORTHANDS.get(letter, ""))
+            if flag is None:
+                raise FlagError(f"unknown shorthand flag: {gotext.quote(letter, chr(39))} in -{letters}", index=index)
+            value = None
+            if len(rest) > 1 and rest[0] == "=":
+                value, rest = rest[1:], ""
+            elif flag.optional_value is None and rest:
+                value, rest = rest, ""
+            self._take(flag, value, index, f"flag needs an argument: {gotext.quote(letter, chr(39))} in -{letters}")
+            letters = rest
+
+    def _take(self, flag: FlagKind, value: str | None, index: int, missing: str) -> None:
+        value_index = index
+        if value is None:
+            value = flag.optional_value
+        if value is None:
+            if self.next >= len(self.argv):
+                raise FlagError(missing, index=index)
+            value_index = self.next
+            value = self.argv[value_index]
+            self.next += 1
+        try:
+            _check_value(flag, value)
+        except gotext.GoValueError as error:
+            short = next((f"-{letter}, " for letter, name in _SHORTHANDS.items() if name == flag.name), "")
+            shown = f"{short}--{flag.name}"
+            raise FlagError(
+                f"invalid argument {gotext.quote(value)} for {gotext.quote(shown)} flag: {error}", index=value_index
+            ) from None
+        self.found.append(Occurrence(flag.name, value, index, value_index))
+
+
+def _check_value(flag: FlagKind, value: str) -> None:
+    """Raise GoValueError, in the words of the flag's own type, for a value it cannot take."""
+    match flag.kind:
+        case "bool":
+            gotext.parse_bool(value)
+        case "int" | "int64":
+            gotext.parse_int(value)
+        case "uint":
+            gotext.parse_int(value, signed=False)
+        case "float64":
+            gotext.parse_float(value)
+        case "float32":
+            gotext.parse_float(value, 32)
+        case "duration":
+            gotext.parse_duration(value)
+        case "level":
+            if not re.fullmatch(r"[0-9]+", value, re.ASCII):
+                raise gotext.GoValueError(f"strconv.ParseUint: parsing {gotext.quote(value)}: invalid syntax")
+            if int(value) >= 1 << 32:
+                raise gotext.GoValueError(f"strconv.ParseUint: parsing {gotext.quote(value)}: value out of range")
+        case "ip":
+            if value.strip() and not _is_ip(value.strip()):
+                raise gotext.GoValueError(f"failed to parse IP: {gotext.quote(value)}")
+        case "strings":
+            split_csv(value)
+        case "stringToString":
+            for pair in split_csv(value) if value.count("=") > 1 else [value]:
+                if pair and "=" not in pair:
+                    raise gotext.GoValueError(f"{pair} must be formatted as key=value")
+        case "pair":
+            if "=" not in value:
+                raise gotext.GoValueError("malformed pair, expect string=string")
+        case "version":
+            if value != "raw" and not value.startswith("v"):
+                gotext.parse_bool(value)
+        case "certKey":
+            _check_cert_key(value)
+        case "portRange":
+            _check_port_range(value)
+        case "quantity":
+            if not _QUANTITY.fullmatch(value):
+                raise gotext.GoValueError(_QUANTITY_WORDS)
+        case "vmodule":
+            for pattern in value.split(","):
+                if pattern and (pattern.count("=") != 1 or not all(pattern.split("="))):
+                    raise gotext.GoValueError("syntax error: expect comma-separated list of filename=N")
+
+
+def _check_cert_key(value: str) -> None:
+    pair, colon, names = value.partition(":")
+    if colon and not names.strip():
+        raise gotext.GoValueError("empty names list is not allowed")
+    if len(pair.split(",")) != 2:
+        raise gotext.GoValueError("expected comma separated certificate and key file paths")
+
+
+def _check_port_range(value: str) -> None:
+    text = value.strip()
+    if not text:
+        return
+    base, separator, end = text.partition("-") if "-" in text else text.partition("+")
+    if not all(part.isascii() and part.isdigit() for part in ((base, end) if separator else (base,))):
+        raise gotext.GoValueError(f"unable to parse port range: {value}")
+    low, high = int(base), int(end) if separator else int(base)
+    if separator == "+":
+        high = low + high
+    if low > 65535 or high > 65535:
+        raise gotext.GoValueError(f"the port range cannot be greater than 65535: {value}")
+    if low > high:
+        raise gotext.GoValueError(f"end port cannot be less than start port: {value}")
+
+
+def _is_ip(text: str) -> bool:
+    octets = text.split(".")
+    if ":" not in text:
+        return len(octets) == 4 and all(
+            octet.isascii() and octet.isdigit() and int(octet) < 256 and (octet == "0" or octet[0] != "0")
+            for octet in octets
+        )
+    if len(octets) > 1:
+        head, _, tail = text.rpartition(":")
+        return _is_ip(tail) and _is_ip(head + ":0:0")
+    groups = text.split(":")
+    gap = text.count("::")
+    if gap > 1 or ":::" in text or (not gap and len(groups) != 8) or len(groups) > 9 - (not gap):
+        return False
+    if gap == 0 and "" in groups:
+        return False
+    if (text.startswith(":") and not text.startswith("::")) or (text.endswith(":") and not text.endswith("::")):
+        return False
+    return all(re.fullmatch(r"[0-9a-fA-F]{1,4}", group) for group in groups if group)
+
+
+def split_csv(text: str) -> list[str]:
+    """Split one value of a list flag as Go's encoding/csv reads its first record.
+
+    Raises GoValueError for stray quotes.
+    """
+    if text == "":
+        return []
+    line = text.splitlines()[0] if text.strip("\r\n") else ""
+    if not line:
+        raise gotext.GoValueError("EOF")
+    fields: list[str] = []
+    at = 0
+    while True:
+        if line[at : at + 1] == '"':
+            field, at = _quoted_field(line, at)
+        else:
+            end = line.find(",", at)
+            end = len(line) if end < 0 else end
+            field = line[at:end]
+            if '"' in field:
+                column = len(line[: at + field.index('"')].encode("utf-8", "surrogateescape")) + 1
+                raise gotext.GoValueError(f'parse error on line 1, column {column}: bare " in non-quoted field')
+            at = end
+        fields.append(field)
+        if at >= len(line):
+            return fields
+        at += 1
+
+
+def _quoted_field(line: str, at: int) -> tuple[str, int]:
+    field = ""
+    start = at + 1
+    while True:
+        end = line.find('"', start)
+        if end < 0:
+            column = len(line.encode("utf-8", "surrogateescape")) + 1
+            raise gotext.GoValueError(
+                f'parse error on line 1, column {column}: extraneous or missing " in quoted-field'
+            )
+        field += line[start:end]
+        follows = line[end + 1 : end + 2]
+        if follows == '"':
+            field += '"'
+            start = end + 2
+        elif follows in ("", ","):
+            return field, end + 1
+        else:
+            column = len(line[:end].encode("utf-8", "surrogateescape")) + 1
+            raise gotext.GoValueError(
+                f'parse error on line 1, column {column}: extraneous or missing " in quoted-field'
+            )
+
+
+def _check_feature_gates(flags: Flags) -> None:
+    """Refuse gates as the registry of gates does, once all flags are parsed: `E run.go:72] "command failed"`."""
+    found = [occurrence for occurrence in flags.occurrences if occurrence.name == "feature-gates"]
+    for occurrence in found:
+        for pair in filter(None, occurrence.value.split(",")):
+            component, colon, setting = pair.partition(":")
+            if not colon:
+                setting = pair
+            elif component.strip() != "kube":
+                raise FlagError(f"component not registered: {component.strip()}", index=occurrence.index, logged=True)
+            name, equals, value = setting.partition("=")
+            name, value = name.strip(), value.strip()
+            if not equals:
+                raise FlagError(f"missing bool value for {name}", index=occurrence.index, logged=True)
+            try:
+                gotext.parse_bool(value)
+            except gotext.GoValueError as error:
+                words = f"invalid value of {name}={value}, err: {error}"
+                raise FlagError(words, index=occurrence.index, logged=True) from None
+            unknown = flags.version == (1, 34) and name not in FEATURE_GATES
+            if unknown or name in REMOVED_FEATURE_GATES:
+                raise FlagError(f"unrecognized feature gate: {name}", index=occurrence.index, logged=True)

@@ -1,0 +1,140 @@
+"""Owns how Go writes and reads plain values: quoted strings, numbers, durations.
+
+The words of every Kubernetes error hang on it (`%q`, strconv, time.ParseDuration).
+Source: Go 1.24, packages strconv and time.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+_ESCAPES: Final = {"\a": "\\a", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\v": "\\v"}
+
+_INT_BASE_0: Final = re.compile(
+    r"[+-]?(?:0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|0(?:_?[0-7])*|[1-9](?:_?[0-9])*)", re.ASCII
+)
+_FLOAT: Final = re.compile(
+    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)"
+    r"[pP][+-]?[0-9]+|(?i:inf|infinity|nan))",
+    re.ASCII,
+)
+_DURATION_PART: Final = re.compile(r"([0-9]*)(\.?)([0-9]*)([^0-9.]*)", re.ASCII)
+_UNITS: Final = {
+    "ns": 1,
+    "us": 1_000,
+    "\u00b5s": 1_000,
+    "\u03bcs": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_TRUE: Final = frozenset(("1", "t", "T", "TRUE", "true", "True"))
+_FALSE: Final = frozenset(("0", "f", "F", "FALSE", "false", "False"))
+
+
+class GoValueError(ValueError):
+    """A text that Go's parser of that type refuses; its text is Go's own."""
+
+
+def quote(text: str, mark: str = '"') -> str:
+    """Quote as `%q` does: escapes for control characters, everything printable as it is."""
+    out = []
+    for char in text:
+        code = ord(char)
+        if char in (mark, "\\"):
+            out.append("\\" + char)
+        elif char in _ESCAPES:
+            out.append(_ESCAPES[char])
+        elif 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, read with surrogateescape
+            out.append(f"\\x{code - 0xDC00:02x}")
+        elif char.isprintable():
+            out.append(char)
+        elif code < 0x80:
+            out.append(f"\\x{code:02x}")
+        else:
+            out.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
+    return f"{mark}{''.join(out)}{mark}"
+
+
+def quote_list(texts: Iterable[str]) -> str:
+    """Quote a []string as `%q` does: `["a" "b"]`."""
+    return "[" + " ".join(quote(text) for text in texts) + "]"
+
+
+def parse_bool(text: str) -> bool:
+    """Read as strconv.ParseBool does. Raises GoValueError."""
+    if text in _TRUE:
+        return True
+    if text in _FALSE:
+        return False
+    raise GoValueError(f"strconv.ParseBool: parsing {quote(text)}: invalid syntax")
+
+
+def parse_int(text: str, bits: int = 64, *, signed: bool = True) -> int:
+    """Read an integer as strconv.ParseInt (or ParseUint) with base 0 does: 10, 0x10, 0o17, 017, 1_000.
+
+    Raises GoValueError in Go's words.
+    """
+    function = "ParseInt" if signed else "ParseUint"
+    if not _INT_BASE_0.fullmatch(text) or (not signed and text[:1] in "+-"):
+        raise GoValueError(f"strconv.{function}: parsing {quote(text)}: invalid syntax")
+    sign = -1 if text[0] == "-" else 1
+    digits = text.lstrip("+-").replace("_", "").lower()
+    if digits.startswith(("0x", "0b", "0o")) or digits.strip("0") == "" or digits[0] != "0":
+        number = sign * int(digits, 0)
+    else:
+        number = sign * int(digits, 8)
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
+    if not low <= number <= high:
+        raise GoValueError(f"strconv.{function}: parsing {quote(text)}: value out of range")
+    return number
+
+
+def parse_float(text: str, bits: int = 64) -> float:
+    """Read as strconv.ParseFloat does. Raises GoValueError in Go's words."""
+    if not _FLOAT.fullmatch(text):
+        raise GoValueError(f"strconv.ParseFloat: parsing {quote(text)}: invalid syntax")
+    number = float.fromhex(text) if "x" in text.lower() else float(text)
+    limit = 3.4028235677973366e38 if bits == 32 else float("inf")
+    if "inf" not in text.lower() and (abs(number) >= limit or number in (float("inf"), float("-inf"))):
+        raise GoValueError(f"strconv.ParseFloat: parsing {quote(text)}: value out of range")
+    return number
+
+
+def format_float(number: float) -> str:
+    """Write a float as `%v` does for the everyday ones: 0, 10, 0.5, -1."""
+    return str(int(number)) if number == int(number) and abs(number) < 1e21 else repr(number)
+
+
+def parse_duration(text: str) -> int:
+    """Read as time.ParseDuration does; returns nanoseconds. Raises GoValueError in Go's words."""
+    rest = text
+    sign = 1
+    if rest[:1] in ("+", "-") and rest:
+        sign = -1 if rest[0] == "-" else 1
+        rest = rest[1:]
+    if rest == "0":
+        return 0
+    if not rest:
+        raise GoValueError(f"time: invalid duration {quote(text)}")
+    total = 0
+    while rest:
+        match = _DURATION_PART.match(rest)
+        whole, _, fraction, unit = match.groups() if match else ("", "", "", "")
+        if not match or not (whole or fraction):
+            raise GoValueError(f"time: invalid duration {quote(text)}")
+        if not unit:
+            raise GoValueError(f"time: missing unit in duration {quote(text)}")
+        if unit not in _UNITS:
+            raise GoValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
+        scale = _UNITS[unit]
+        total += int(whole or "0") * scale
+        if fraction:
+            total += int(fraction) * scale // 10 ** len(fraction)
+        if total > 1 << 63:
+            raise GoValueError(f"time: invalid duration {quote(text)}")
+        rest = rest[match.end() :]
+    return sign * total
