@@ -6,7 +6,7 @@ All problems of a scenario are found in one pass and told in one message, each w
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -138,6 +138,10 @@ class Scenario:
     def points(self) -> int:
         return sum(check.points for check in self.checks)
 
+    def seeded(self, seed: int) -> Scenario:
+        """Return the task as that seed draws it."""
+        return replace(self, wants=replace(self.wants, variant={"seed": seed}))
+
     @cached_property
     def task(self) -> str:
         """The task in Markdown, as an exam would put it."""
@@ -165,7 +169,9 @@ class Scenario:
     @cached_property
     def mistakes(self) -> tuple[Mistake, ...]:
         return tuple(
-            _mistake(folder, self.solution) for folder in sorted((self.folder / "mistakes").iterdir()) if folder.is_dir()
+            _mistake(folder, self.solution)
+            for folder in sorted((self.folder / "mistakes").iterdir())
+            if folder.is_dir()
         )
 
 
@@ -198,11 +204,14 @@ def _shipped() -> tuple[Scenario, ...]:
     return tuple(load_all())
 
 
-def load(scenario_id: str) -> Scenario:
-    """Return a shipped scenario by its id. Raises LabError, with the known ids, for any other."""
+def load(scenario_id: str, seed: int | None = None) -> Scenario:
+    """Return a shipped scenario by its id; a seed is noted, and changes nothing in a task without parameters.
+
+    Raises LabError, with the known ids, for any other id.
+    """
     for scenario in _shipped():
         if scenario.id == scenario_id:
-            return scenario
+            return scenario if seed is None else scenario.seeded(seed)
     raise LabError(f"no scenario {scenario_id!r}", f"known: {', '.join(s.id for s in _shipped())}; see: cks-lab list")
 
 
@@ -227,7 +236,9 @@ def load_folder(folder: Path) -> Scenario:
             named.append((f"fails of mistakes/{mistake.parent.name}", parsed.fails))
     problems += [f"{path}: check {i!r} is not known; known: {', '.join(CHECKS)}" for i in ids if i not in CHECKS]
     problems += [f"{path}: check {i!r} is listed twice" for i in sorted(set(ids)) if ids.count(i) > 1]
-    problems += [f"{path}: {place} names {i!r}, which is no check of this task" for place, n in named for i in n if i not in ids]
+    problems += [
+        f"{path}: {place} names {i!r}, which is no check of this task" for place, n in named for i in n if i not in ids
+    ]
     wishes = {}
     for check_id, clauses in data.wants.wishes.items():
         try:
@@ -333,7 +344,9 @@ def _yaml(path: Path, schema: type[_T], problems: list[str]) -> _T | None:
     fields: Mapping[str, Any] = {f.name: f for f in msgspec.structs.fields(schema)}
     for name in data:
         if name not in fields:
-            problems.append(f"{path}:{_line(root, [name])}: {name!r} is not a field; the fields are {', '.join(fields)}")
+            problems.append(
+                f"{path}:{_line(root, [name])}: {name!r} is not a field; the fields are {', '.join(fields)}"
+            )
     for name, spec in fields.items():
         if name not in data:
             if spec.required:

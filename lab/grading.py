@@ -32,7 +32,8 @@ def grade_bundle(path: Path, scenario_id: str | None = None) -> Report:
         raise LabError(f"{path} is of the task {named!r}, not {scenario_id!r}", f"cks-lab grade --bundle {path}")
     if not (named or scenario_id):
         raise LabError(f"{path} does not say which task it is of", f"cks-lab grade audit-log --bundle {path}")
-    scenario = load(str(named or scenario_id))
+    seed = _mapping(facts.get("variant")).get("seed")
+    scenario = load(str(named or scenario_id), seed if isinstance(seed, int) else None)
     node = _mapping(facts.get("node"))
     newest = rfc3339(datetime.fromtimestamp(bundle.newest / 1e9, UTC))
     return _report(
@@ -44,11 +45,13 @@ def grade_bundle(path: Path, scenario_id: str | None = None) -> Report:
     )
 
 
-def grade_directory(root: Path, scenario_id: str, *, now: Callable[[], datetime] = utcnow) -> Report:
+def grade_directory(
+    root: Path, scenario_id: str, seed: int | None = None, *, now: Callable[[], datetime] = utcnow
+) -> Report:
     """Grade a directory that holds a node's files (etc/kubernetes/…) by a scenario. Raises LabError."""
     started = rfc3339(now())
     evidence = Evidence(DirectoryFiles(root))
-    report = _report(load(scenario_id), evidence, NodeName("directory", str(root)), started, None)
+    report = _report(load(scenario_id, seed), evidence, NodeName("directory", str(root)), started, None)
     return Report(
         report.version, report.scenario, report.variant, report.node, report.lines, started, rfc3339(now())
     )

@@ -1,0 +1,54 @@
+# make lab    set up, then open the lab (without a terminal: the narrated demonstration)
+# make test   everything that needs no Docker
+# make check  ruff, mypy --strict, import-linter
+# make bench  the figures that are promised, as ratios
+# make dist   a wheel that carries the scenarios
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= 2
+
+.PHONY: lab demo test check bench dist format clean
+
+lab: $(VENV)/.lab
+	@if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/cks-lab; else exec $(BIN)/cks-lab demo; fi
+
+demo: $(VENV)/.lab
+	@$(BIN)/cks-lab demo
+
+test: $(VENV)/.dev
+	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+check: $(VENV)/.dev
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-logo
+
+bench: $(VENV)/.dev
+	@$(BIN)/python -m tests.bench $(ARGS)
+
+dist: $(VENV)/.dev
+	@rm -rf dist
+	@$(BIN)/python -m build --wheel --outdir dist .
+
+format: $(VENV)/.dev
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+
+$(VENV)/bin/python:
+	@PYTHON='$(PYTHON)' sh ./venv.sh $(VENV)
+
+$(VENV)/.lab: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing CKS Lab into $(VENV) …" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
+	@echo "Installing CKS Lab and its tools into $(VENV) …" >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	@touch $@ $(VENV)/.lab

@@ -1,0 +1,179 @@
+"""Bundles are somebody else's files: what a hostile or damaged one does to us."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from checkers.evidence import FileKind, FileStat, Missing, NotAFile, Unreadable
+from lab.errors import LabError
+from lab.evidence.bundle import Bundle, BundleWriter
+from lab.evidence.directory import DirectoryFiles
+
+
+def archive(path: Path, *entries: tuple[str, bytes | str], mode: str = "w:gz") -> Path:
+    """Write a tar: bytes make a file, text makes a link to it."""
+    with tarfile.open(path, mode) as tar:
+        for name, content in entries:
+            entry = tarfile.TarInfo(name)
+            if isinstance(content, str):
+                entry.type, entry.linkname = tarfile.SYMTYPE, content
+                tar.addfile(entry)
+            else:
+                entry.size = len(content)
+                tar.addfile(entry, io.BytesIO(content))
+    return path
+
+
+def test_a_bare_tar_is_read_as_a_node(tmp_path: Path) -> None:
+    bundle = Bundle.load(archive(tmp_path / "b.tar", ("./etc/kubernetes/audit/policy.yaml", b"kind: Policy"), mode="w"))
+    assert bundle.facts == {}
+    assert bundle.files.read("/etc/kubernetes/audit/policy.yaml") == b"kind: Policy"
+    assert bundle.files.list("/etc/kubernetes") == ["audit"]
+    assert bundle.files.stat("/etc").kind is FileKind.DIRECTORY
+
+
+def test_what_was_written_is_read_again(tmp_path: Path) -> None:
+    writer = BundleWriter(tmp_path / "b.tar.gz")
+    writer.add("/etc/x", FileStat(FileKind.FILE, 0o600, 0, 0, 3, 5_000_000_000), b"abc")
+    writer.add("/etc/y", FileStat(FileKind.FILE, 0o600, 0, 0, 3, 5_000_000_000), link="x")
+    writer.finish({"scenario": "audit-log"})
+    bundle = Bundle.load(tmp_path / "b.tar.gz")
+    assert bundle.facts["scenario"] == "audit-log"
+    assert bundle.files.read("/etc/y") == b"abc"
+    assert bundle.files.stat("/etc/y").link == "x"
+    assert bundle.files.stat("/etc/x") == FileStat(FileKind.FILE, 0o600, 0, 0, 3, 5_000_000_000)
+    assert [p.name for p in tmp_path.iterdir()] == ["b.tar.gz"]
+
+
+def test_the_same_node_gives_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        writer = BundleWriter(tmp_path / name)
+        writer.add("/etc/x", FileStat(FileKind.FILE, 0o600, 0, 0, 3, 5_000_000_000), b"abc")
+        writer.finish({"b": 1, "a": 2})
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+def test_an_abandoned_bundle_leaves_nothing(tmp_path: Path) -> None:
+    BundleWriter(tmp_path / "b.tar.gz").abandon()
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["../etc/passwd", "root/../../x", "/etc/passwd"])
+def test_an_entry_that_leads_out_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(LabError, match="leads out of the archive"):
+        Bundle.load(archive(tmp_path / "b.tar.gz", (name, b"x")))
+
+
+def test_a_link_out_stays_inside(tmp_path: Path) -> None:
+    path = archive(
+        tmp_path / "b.tar.gz", ("etc/passwd", b"inside"), ("etc/a", "../../../../etc/passwd"), ("b", "/etc/passwd")
+    )
+    files = Bundle.load(path).files
+    assert files.read("/etc/a") == b"inside"
+    assert files.read("/b") == b"inside"
+
+
+def test_a_loop_of_links_is_told_and_not_followed_for_ever(tmp_path: Path) -> None:
+    files = Bundle.load(archive(tmp_path / "b.tar.gz", ("a", "b"), ("b", "a"))).files
+    with pytest.raises(Unreadable, match="too many levels"):
+        files.read("/a")
+
+
+def test_a_dangling_link_is_missing(tmp_path: Path) -> None:
+    files = Bundle.load(archive(tmp_path / "b.tar.gz", ("a", "nowhere"))).files
+    with pytest.raises(Missing):
+        files.stat("/a")
+
+
+@pytest.mark.parametrize("content", [b"", b"not a tar at all", gzip.compress(b"nor this"), b"\x1f\x8b\x08\x00broken"])
+def test_what_is_no_tar_is_told(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "b.tar.gz"
+    path.write_bytes(content)
+    with pytest.raises(LabError, match="not a whole tar archive"):
+        Bundle.load(path)
+
+
+def test_a_truncated_bundle_is_told(tmp_path: Path) -> None:
+    path = archive(tmp_path / "b.tar.gz", ("etc/x", bytes(range(256)) * 4000))
+    path.write_bytes(path.read_bytes()[:-2000])
+    with pytest.raises(LabError):
+        Bundle.load(path)
+
+
+def test_facts_that_are_no_json_are_told(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match=r"facts\.json"):
+        Bundle.load(archive(tmp_path / "b.tar.gz", ("facts.json", b"{"), ("root/etc/x", b"")))
+    with pytest.raises(LabError, match="not a JSON object"):
+        Bundle.load(archive(tmp_path / "b.tar.gz", ("facts.json", b"[]"), ("root/etc/x", b"")))
+
+
+def test_missing_and_directories_have_messages_of_their_own(tmp_path: Path) -> None:
+    with pytest.raises(LabError, match="no such file"):
+        Bundle.load(tmp_path / "nope")
+    with pytest.raises(LabError, match="is a directory") as error:
+        Bundle.load(tmp_path)
+    assert "--root" in error.value.hint
+
+
+def test_a_big_file_is_streamed_and_not_kept(tmp_path: Path) -> None:
+    content = b"0123456789abcdef" * (1 << 20) + b"end"
+    files = Bundle.load(archive(tmp_path / "b.tar", ("var/log/audit/audit.log", content), mode="w")).files
+    assert b"".join(files.stream("/var/log/audit/audit.log")) == content
+    assert files.read("/var/log/audit/audit.log", 10) == b"0123456789"
+
+
+def test_a_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = BundleWriter(tmp_path / "b.tar.gz")
+
+    def full(*args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(writer._tar, "addfile", full)
+    with pytest.raises(LabError, match="No space left on device") as error:
+        writer.add("/x", FileStat(FileKind.FILE, 0o600, 0, 0, 1, 0), b"x")
+    assert "df -h" in error.value.hint
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestDirectory:
+    def test_links_never_lead_out(self, tmp_path: Path) -> None:
+        root, outside = tmp_path / "root", tmp_path / "secret"
+        (root / "etc").mkdir(parents=True)
+        outside.write_text("outside")
+        (root / "etc/up").symlink_to("../../../secret")
+        (root / "etc/abs").symlink_to(outside)
+        files = DirectoryFiles(root)
+        for path in ("/etc/up", "/etc/abs", "/../secret"):
+            with pytest.raises(Missing):
+                files.read(path)
+
+    def test_absolute_links_start_at_the_root(self, tmp_path: Path) -> None:
+        (tmp_path / "etc").mkdir()
+        (tmp_path / "etc/real").write_text("x")
+        (tmp_path / "link").symlink_to("/etc/real")
+        assert DirectoryFiles(tmp_path).read("/link") == b"x"
+        assert DirectoryFiles(tmp_path).stat("/link").link == "/etc/real"
+
+    def test_a_fifo_does_not_hold_us(self, tmp_path: Path) -> None:
+        import os
+
+        os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(NotAFile) as error:
+            DirectoryFiles(tmp_path).read("/pipe")
+        assert error.value.kind is FileKind.FIFO
+
+    def test_a_directory_is_not_a_file(self, tmp_path: Path) -> None:
+        with pytest.raises(NotAFile):
+            DirectoryFiles(tmp_path).read("/")
+        (tmp_path / "f").touch()
+        with pytest.raises(NotAFile):
+            DirectoryFiles(tmp_path).list("/f")
+
+    def test_no_directory_is_told(self, tmp_path: Path) -> None:
+        with pytest.raises(LabError, match="no such directory"):
+            DirectoryFiles(tmp_path / "nope")
