@@ -31,7 +31,7 @@ bench: $(VENV)/.dev
 
 dist: $(VENV)/.dev
 	@rm -rf dist
-	@$(BIN)/python -m build --wheel --outdir dist .
+	@$(BIN)/python -m build --wheel --no-isolation --outdir dist .
 
 format: $(VENV)/.dev
 	@$(BIN)/ruff check --fix .

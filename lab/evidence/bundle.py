@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from checkers.evidence import FileKind, FileStat, Missing, NotAFile, NodeFiles
+from checkers.evidence import FileKind, FileStat, Missing, NodeFiles, NotAFile
 
 from ..errors import LabError
 from .links import follow
