@@ -1,4 +1,4 @@
-"""A driver without a node: its labs are directories, so that what is above the drivers can be tested without namespaces.
+"""A driver without a node: its labs are directories, so that what is above it is tested without namespaces.
 
 It keeps to the seam of lab/drivers/base.py, across processes too. No API server runs on it: `api` is None.
 """
