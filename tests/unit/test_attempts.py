@@ -24,7 +24,7 @@ from lab.home import Home
 
 MONDAY = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 LAB = Subject("audit-log", "sandbox", "audit-log", None, MONDAY)
-REPORT = {
+REPORT: dict[str, object] = {
     "schema": "cks-lab/report/v1",
     "verdict": "fail",
     "score": {"points": 7, "possible": 10, "percent": 70},
@@ -236,7 +236,7 @@ def test_a_kill_leaves_the_record_whole(home: Home, moment: str) -> None:
             time.sleep(dice.random() * 0.05)
         else:
             home.database.unlink(missing_ok=True)
-            wait_for(lambda: home.database.exists() or process.poll() is not None)
+            wait_for(home.database.exists)
             time.sleep(dice.random() * 0.03)
         os.kill(process.pid, signal.SIGKILL)
         said = process.stdout.read().split()
