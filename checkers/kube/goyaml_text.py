@@ -1,4 +1,4 @@
-"""Owns how Go prints decoded values: %#v, JSON and floats, so that a refused file is refused in the API server's words."""
+"""Owns how Go prints decoded values (%#v, JSON, floats): a refused file is refused in the API server's words."""
 
 from __future__ import annotations
 
