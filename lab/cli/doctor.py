@@ -1,0 +1,98 @@
+"""The command that says what works on this machine, and what to do about the rest."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+
+import click
+
+from .. import __version__
+from ..errors import EXIT_NO, EXIT_YES, LabError
+from ..home import Home, made
+from ..session import Session
+from .talk import examples, format_option, out, out_json, say
+
+_ROOM = 200 << 20
+_TERMINAL = (80, 24)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. `needed` False: nothing is lost without it but what `found` says."""
+
+    name: str
+    ok: bool
+    found: str
+    hint: str = ""
+    needed: bool = True
+
+
+@click.command(epilog=examples("cks-lab doctor", "cks-lab doctor --format json"))
+@format_option
+def doctor(form: str) -> int:
+    """Say what works on this machine, and what to do about the rest.
+
+    Exit status: 0 a lab can be started and graded here, 1 something that this needs is missing.
+    """
+    session = Session()
+    findings = list(_findings(session))
+    if form == "json":
+        out_json([asdict(finding) for finding in findings])
+    else:
+        out(f"cks-lab {__version__}, Python {sys.version.split()[0]}")
+        for finding in findings:
+            mark = "✓" if finding.ok else "✗" if finding.needed else "–"
+            out(f"{mark} {finding.name}: {finding.found}")
+            if finding.hint and not finding.ok:
+                out(f"    {finding.hint}")
+    whole = all(finding.ok or not finding.needed for finding in findings)
+    if not whole:
+        say("Something that a lab needs is missing: see the lines with ✗.")
+    return EXIT_YES if whole else EXIT_NO
+
+
+def _findings(session: Session) -> Iterator[Finding]:
+    yield _asked("tasks", lambda: ", ".join(scenario.id for scenario in session.scenarios()))
+    probes = session.probes()
+    any_works = any(info.available for info in probes)
+    for info in probes:
+        yield Finding(f"node by {info.name}", info.available, info.reason, info.hint, needed=not any_works)
+    if not any_works:
+        yield Finding("starting a lab", False, "no kind of node can be made here", "see the lines above")
+    yield _asked("data folder", lambda: str(made(session.home.data)))
+    yield _room(session.home)
+    yield _asked("record of attempts", lambda: f"{len(session.history())} attempts")
+    yield _terminal()
+    labs = session.labs()
+    yield Finding("labs", True, ", ".join(f"{lab.name} ({lab.state})" for lab in labs) or "none is there")
+    for driver, reason in session.unreachable.items():
+        yield Finding(f"labs by {driver}", False, reason, "cks-lab status", needed=False)
+
+
+def _asked(name: str, question: Callable[[], str]) -> Finding:
+    """Return what the question found, or what it failed with."""
+    try:
+        return Finding(name, True, question())
+    except LabError as error:
+        return Finding(name, False, error.message, error.hint)
+
+
+def _room(home: Home) -> Finding:
+    place = next((folder for folder in (home.data, *home.data.parents) if folder.exists()), home.data)
+    free = shutil.disk_usage(place).free
+    return Finding(
+        "free disk", free >= _ROOM, f"{free >> 20} MiB at {place}", f"make room: {_ROOM >> 20} MiB let a lab work well"
+    )
+
+
+def _terminal() -> Finding:
+    if not sys.stdout.isatty():
+        return Finding("terminal", False, "none here; every command but the screen works", needed=False)
+    size = shutil.get_terminal_size()
+    found = f"{size.columns}×{size.lines}, TERM={os.environ.get('TERM', '')}"
+    big_enough = size.columns >= _TERMINAL[0] and size.lines >= _TERMINAL[1]
+    return Finding("terminal", big_enough, found, "the screen wants 80×24 or more", needed=False)

@@ -1,0 +1,212 @@
+"""The commands about audit policies: check, explain, compare. They read files, need no cluster, and ask the judge."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ..errors import EXIT_NO, EXIT_YES, LabError
+from .talk import examples, format_option, out, out_json
+
+if TYPE_CHECKING:
+    from checkers.kube.audit_policy import Attributes, Decision, Policy
+
+_LIMIT = 16 << 20
+_TEXTS = ("verb", "group", "resource", "subresource", "namespace", "name", "path")
+_FILE = click.Path(path_type=Path)
+
+
+def _version(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
+    """Return a version of Kubernetes as people write it: 1.34, v1.34, v1.34.4."""
+    found = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.\S*)?", value)
+    if found is None:
+        raise click.BadParameter(f"{value!r} is no version; 1.34 is one", context, parameter)
+    return int(found[1]), int(found[2])
+
+
+version_option = click.option(
+    "--kubernetes-version",
+    "version",
+    callback=_version,
+    default="1.34",
+    show_default=True,
+    help="As that one reads it.",
+)
+
+
+@click.group(
+    epilog=examples(
+        "cks-lab policy check policy.yaml",
+        """cks-lab policy explain policy.yaml --request '{"verb": "create", "resource": "configmaps"}'""",
+        "cks-lab policy compare old.yaml new.yaml",
+    )
+)
+def policy() -> None:
+    """Check, explain and compare audit policies; no cluster needed."""
+
+
+@policy.command(epilog=examples("cks-lab policy check policy.yaml", "cks-lab policy check policy.yaml --format json"))
+@click.argument("file", type=_FILE)
+@version_option
+@format_option
+def check(file: Path, version: tuple[int, int], form: str) -> int:
+    """Say whether a kube-apiserver would load FILE, and what it would warn of.
+
+    Exit status: 0 it loads, 1 it would not.
+    """
+    from checkers.kube.audit_policy import PolicyError, load_policy
+
+    try:
+        loaded = load_policy(_read(file), version=version)
+    except PolicyError as error:
+        if form == "json":
+            out_json({"valid": False, "error": error.text, "line": error.line, "rules": None, "warnings": []})
+        else:
+            out(f"{_at(file, error.line)}: would not load: {error.text}")
+        return EXIT_NO
+    rules, warnings = len(loaded.rules), list(loaded.warnings)
+    if form == "json":
+        out_json({"valid": True, "error": None, "line": None, "rules": rules, "warnings": warnings})
+        return EXIT_YES
+    out(f"{file}: loads, {rules} {'rule' if rules == 1 else 'rules'}")
+    for warning in warnings:
+        out(f"{file}: warning: {warning}")
+    return EXIT_YES
+
+
+@policy.command(
+    epilog=examples(
+        """cks-lab policy explain policy.yaml --request '{"verb": "create", "resource": "configmaps"}'""",
+        "cks-lab policy explain policy.yaml --requests requests.jsonl --format json",
+        """echo '{"verb": "get", "path": "/healthz"}' | cks-lab policy explain policy.yaml --requests -""",
+    )
+)
+@click.argument("file", type=_FILE)
+@click.option("--request", metavar="JSON", help="One request.")
+@click.option("--requests", metavar="FILE", help="A file with one request a line; - is standard input.")
+@version_option
+@format_option
+def explain(file: Path, request: str | None, requests: str | None, version: tuple[int, int], form: str) -> int:
+    """Say at which level FILE records a request, and which rule decides.
+
+    A request is a JSON object with any of user, groups, verb, group (of the API), resource, subresource, namespace,
+    name, path. Exit status: 0 answered, 1 the policy would not load.
+    """
+    from checkers.kube.audit_policy import PolicyError, evaluate, load_policy
+
+    if (request is None) == (requests is None):
+        raise click.UsageError("give one of --request and --requests")
+    try:
+        loaded = load_policy(_read(file), version=version)
+    except PolicyError as error:
+        if form == "json":
+            out(json.dumps({"error": error.text}))
+        else:
+            out(f"{_at(file, error.line)}: would not load: {error.text}")
+        return EXIT_NO
+    for attributes in _requests(request, requests):
+        decision = evaluate(loaded, attributes)
+        out(json.dumps(_answer(decision)) if form == "json" else _sentence(file, decision))
+    return EXIT_YES
+
+
+def _answer(decision: Decision) -> dict[str, object]:
+    rule = decision.rule
+    return {
+        "level": str(decision.level),
+        "rule": None if rule is None else rule.index,
+        "line": None if rule is None else rule.line,
+        "stages": list(decision.stages),
+    }
+
+
+def _sentence(file: Path, decision: Decision) -> str:
+    if decision.rule is None:
+        return f"{decision.level}: no rule matches"
+    by = f"rule {decision.rule.index}, {_at(file, decision.rule.line)}"
+    return f"{decision.level}: {by}" + (f"; stages {', '.join(decision.stages)}" if decision.stages else "")
+
+
+def _requests(request: str | None, requests: str | None) -> Iterator[Attributes]:
+    if request is not None:
+        yield _attributes(request, "--request")
+        return
+    assert requests is not None
+    name = "standard input" if requests == "-" else requests
+    try:
+        with sys.stdin.buffer if requests == "-" else Path(requests).open("rb") as lines:
+            for number, line in enumerate(lines, 1):
+                if line.strip():
+                    yield _attributes(line, f"{name}:{number}")
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise LabError(f"{name}: {error.strerror}", "--requests wants a file with one JSON object a line") from error
+
+
+def _attributes(text: str | bytes, place: str) -> Attributes:
+    """Return the request that the JSON describes. Raises LabError that names the place and the field."""
+    from checkers.kube.audit_policy import Attributes
+
+    hint = """a request looks like {"user": "jane", "verb": "create", "resource": "configmaps", "namespace": "dev"}"""
+    try:
+        given = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise LabError(f"{place}: not JSON: {error}", hint) from None
+    if not isinstance(given, dict):
+        raise LabError(f"{place}: not a JSON object", hint)
+    if unknown := sorted(given.keys() - {*_TEXTS, "user", "groups"}):
+        known = ", ".join(("user", "groups", *_TEXTS))
+        raise LabError(f"{place}: {unknown[0]!r} is no field of a request", f"the fields: {known}")
+    return Attributes(
+        user=None if "user" in given and given["user"] is None else _text(given, "user", place),
+        groups=_groups(given, place),
+        **{name: _text(given, name, place) for name in _TEXTS},
+    )
+
+
+def _text(given: Mapping[str, Any], name: str, place: str) -> str:
+    value = given.get(name, "")
+    if not isinstance(value, str):
+        raise LabError(f"{place}: {name!r} is not a text", f'"{name}": "…"')
+    return value
+
+
+def _groups(given: Mapping[str, Any], place: str) -> tuple[str, ...]:
+    value = given.get("groups", [])
+    if not isinstance(value, list) or not all(isinstance(group, str) for group in value):
+        raise LabError(f"{place}: 'groups' is not a list of texts", '"groups": ["developers"]')
+    return tuple(value)
+
+
+def _read(file: Path) -> bytes:
+    """Return a file that a person named. Raises LabError."""
+    try:
+        with file.open("rb") as content:
+            found = content.read(_LIMIT + 1)
+    except OSError as error:
+        raise LabError(f"{file}: {error.strerror}", "name a file with an audit policy in it") from error
+    if len(found) > _LIMIT:
+        raise LabError(f"{file}: bigger than {_LIMIT >> 20} MiB", "name a file with an audit policy in it")
+    return found
+
+
+def _at(file: Path, line: int | None) -> str:
+    return str(file) if line is None else f"{file}:{line}"
+
+
+def _load(file: Path, version: tuple[int, int]) -> Policy:
+    from checkers.kube.audit_policy import PolicyError, load_policy
+
+    try:
+        return load_policy(_read(file), version=version)
+    except PolicyError as error:
+        raise LabError(
+            f"{_at(file, error.line)}: would not load: {error.text}", f"cks-lab policy check {file}"
+        ) from error

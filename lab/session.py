@@ -1,0 +1,475 @@
+"""Owns the run of a lab from start to grade to stop: the one core under the command line and the screen.
+
+Both faces call these methods and show what comes back; neither talks to a driver, a bundle or the store by itself.
+Heavy modules (the store, the drivers, the evidence) are imported when a method needs them.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from checkers.evidence import Missing
+
+from .drivers import DRIVERS, driver
+from .drivers.base import Driver, DriverInfo, Lab, LabSpec, NodeHandle, Progress, Step, silent
+from .errors import LabError
+from .home import Home, made
+
+if TYPE_CHECKING:
+    from checkers.grade import Report
+
+    from .attempts import AttemptRow, Attempts, Subject
+    from .catalog import Scenario
+
+PREFERENCE = ("kind", "minikube", "sandbox")
+"""Drivers that `auto` tries, in this order: what a person has already comes before what we bring."""
+
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
+_LEARNERS_FOLDERS = ("etc/kubernetes", "root", "home", "var/log/audit")
+
+
+def utcnow() -> datetime:
+    """Return the time of day, in UTC."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What `start` is going to do: on which driver and why, under which name, and the lab that is there already.
+
+    `lab` running: it is used as it is. `lab` stopped: it is started again with its files as they were.
+    """
+
+    driver: str
+    why: str
+    name: str
+    lab: Lab | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """A grade that was recorded. `bundle`, `attempt` are None where the disk took no more: `notes` says so."""
+
+    report: Report
+    bundle: Path | None
+    attempt: int | None
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """One hint, `number` of `total` (from 1): Markdown under its title."""
+
+    number: int
+    total: int
+    text: str
+    title: str = ""
+
+
+class Session:
+    """The labs and attempts of one person on this machine."""
+
+    def __init__(self, home: Home | None = None, *, now: Callable[[], datetime] = utcnow) -> None:
+        self.home = home or Home.of()
+        self._now = now
+        self._drivers: dict[str, Driver] = {}
+        self._store: Attempts | None = None
+        self.unreachable: dict[str, str] = {}
+        """Driver name -> why it could not be asked for its labs the last time."""
+
+    # What there is
+
+    def scenarios(self) -> list[Scenario]:
+        """Return the tasks in their order."""
+        from . import catalog
+
+        return catalog.load_all()
+
+    def scenario(self, scenario_id: str, seed: int | None = None) -> Scenario:
+        """Return a task with the names that the seed draws; None is the text exactly as printed. Raises LabError."""
+        from . import catalog
+
+        return catalog.load(scenario_id, seed)
+
+    def probes(self) -> list[DriverInfo]:
+        """Say of each driver whether it can be used here."""
+        return [self._driver(name).probe() for name in DRIVERS]
+
+    def labs(self) -> list[Lab]:
+        """Return the labs that are there, oldest start first."""
+        found: list[Lab] = []
+        self.unreachable.clear()
+        for name in DRIVERS:
+            try:
+                found += self._driver(name).find()
+            except LabError as error:
+                self.unreachable[name] = error.message
+        return sorted(found, key=lambda lab: (lab.started or datetime.min.replace(tzinfo=UTC), lab.name))
+
+    def lab(self, name: str | None = None, scenario_id: str | None = None) -> Lab:
+        """Return the lab of that name; without one the only lab, or the one started last. Raises LabError.
+
+        With `scenario_id` only labs of that task count.
+        """
+        labs = [lab for lab in self.labs() if scenario_id in (None, lab.scenario)]
+        if name is not None:
+            for lab in labs:
+                if lab.name == name:
+                    return lab
+            known = ", ".join(lab.name for lab in labs)
+            raise LabError(f"no lab is called {name!r}" + (f"; there are: {known}" if known else ""), "cks-lab status")
+        if not labs:
+            of_task = f" of the task {scenario_id}" if scenario_id else ""
+            raise LabError(f"there is no lab{of_task}", f"cks-lab start {scenario_id or 'audit-log'}")
+        running = [lab for lab in labs if lab.state != "stopped"]
+        return (running or labs)[-1]
+
+    def node(self, lab: Lab) -> NodeHandle:
+        """Return the lab's node. Raises LabError where the lab is not up."""
+        if lab.state == "stopped":
+            raise LabError(f"the lab {lab.name} is stopped", f"cks-lab start {lab.scenario} --lab {lab.name}")
+        if lab.state == "broken":
+            raise LabError(
+                f"the lab {lab.name} is broken: {lab.detail or 'its node does not answer'}",
+                f"cks-lab stop --lab {lab.name}",
+            )
+        return self._driver(lab.driver).node(lab)
+
+    # Start and stop
+
+    def choose(self, on: str = "auto") -> tuple[str, str]:
+        """Return the driver to start a new lab on, and why this one.
+
+        Raises LabError where the driver asked for, or every one of them, cannot be used here.
+        """
+        if on != "auto":
+            info = self._driver(on).probe()
+            if not info.available:
+                raise LabError(f"the {on} driver cannot be used here: {info.reason}", info.hint or "cks-lab doctor")
+            return on, "as asked"
+        refused: list[DriverInfo] = []
+        for name in [name for name in PREFERENCE if name in DRIVERS]:
+            info = self._driver(name).probe()
+            if info.available:
+                why = info.reason or "it can be used here"
+                others = "; ".join(f"{other.name}: {other.reason}" for other in refused)
+                return name, why + (f" ({others})" if others else "")
+            refused.append(info)
+        raise LabError(
+            "no kind of node can be made here: " + "; ".join(f"{info.name}: {info.reason}" for info in refused),
+            next((info.hint for info in reversed(refused) if info.hint), "cks-lab doctor"),
+        )
+
+    def plan(self, scenario_id: str, *, on: str = "auto", seed: int | None = None, name: str | None = None) -> Plan:
+        """Say what `start` would do now. Raises LabError for an unknown scenario, a bad name or one in use."""
+        self.scenario(scenario_id, seed)
+        labs = self.labs()
+        if name is not None:
+            if not _NAME.fullmatch(name):
+                raise LabError(
+                    f"{name!r} cannot name a lab: up to 40 small letters, digits and dashes, no dash at an end",
+                    f"cks-lab start {scenario_id} --lab my-lab",
+                )
+            for lab in labs:
+                if lab.name != name:
+                    continue
+                if lab.state == "stopped" and lab.scenario == scenario_id and (seed is None or lab.seed == seed):
+                    return Plan(lab.driver, "it was started there before", name, lab)
+                raise LabError(
+                    f"a lab called {name!r} is there already ({lab.scenario}, {lab.state})",
+                    f"give another name, or: cks-lab stop --lab {name}",
+                )
+            chosen, why = self.choose(on)
+            return Plan(chosen, why, name)
+        same = [lab for lab in labs if lab.scenario == scenario_id and lab.seed == seed and on in ("auto", lab.driver)]
+        for state, why in (("running", "it is running already"), ("stopped", "it was started there before")):
+            if of_state := [lab for lab in same if lab.state == state]:
+                return Plan(of_state[-1].driver, why, of_state[-1].name, of_state[-1])
+        chosen, why = self.choose(on)
+        return Plan(chosen, why, _free_name(scenario_id, {lab.name for lab in labs}))
+
+    def start(
+        self,
+        scenario_id: str,
+        *,
+        on: str = "auto",
+        seed: int | None = None,
+        name: str | None = None,
+        apiserver: str = "auto",
+        pace: str = "fast",
+        retain: bool = False,
+        progress: Progress = silent,
+    ) -> Lab:
+        """Start a lab, or return the running one of the same task and variant, once kubectl answers on its node.
+
+        What a failed start made is removed again unless `retain`. Raises LabError.
+        """
+        while True:
+            plan = self.plan(scenario_id, on=on, seed=seed, name=name)
+            if plan.lab is not None and plan.lab.state == "running":
+                return plan.lab
+            with self._claimed(plan.name):
+                # Another program may have started it while we waited for the name: then the plan is another one now.
+                now = next((lab for lab in self.labs() if lab.name == plan.name), None)
+                if now == plan.lab:
+                    return self._create(plan, scenario_id, seed, apiserver, pace, retain, progress)
+
+    def _create(
+        self,
+        plan: Plan,
+        scenario_id: str,
+        seed: int | None,
+        apiserver: str,
+        pace: str,
+        retain: bool,
+        progress: Progress,
+    ) -> Lab:
+        resumed = plan.lab is not None
+        scenario = self.scenario(scenario_id, plan.lab.seed if plan.lab else seed)
+        spec = LabSpec(
+            name=plan.name,
+            scenario=scenario_id,
+            seed=plan.lab.seed if plan.lab else seed,
+            start=scenario.start,
+            apiserver=apiserver,
+            pace=pace,
+            retain=retain,
+        )
+        lab = self._driver(plan.driver).create(spec, progress)
+        store = self._attempts()
+        if resumed:
+            store.note(self._subject(lab), "start", "again")
+        else:
+            store.begin(self._subject(lab))
+        return lab
+
+    def stop(self, lab: Lab) -> None:
+        """Remove the lab with everything on its node; its attempts stay in the history."""
+        self._driver(lab.driver).destroy(lab)
+        self._attempts().end(self._subject(lab))
+
+    def stop_all(self) -> list[str]:
+        """Remove every lab and return their names. Goes on after one that cannot be removed, then raises LabError."""
+        gone: list[str] = []
+        failed: list[str] = []
+        for lab in self.labs():
+            try:
+                self.stop(lab)
+                gone.append(lab.name)
+            except LabError as error:
+                failed.append(f"{lab.name}: {error.message}")
+        failed += [f"{name}: {reason}" for name, reason in self.unreachable.items()]
+        if failed:
+            raise LabError("not everything could be removed: " + "; ".join(failed), "cks-lab status")
+        return gone
+
+    def reset(self, lab: Lab, progress: Progress = silent) -> Path:
+        """Put the node back to its first state; return the copy of the learner's files, made before.
+
+        Raises LabError, and leaves the node alone, where the copy cannot be made.
+        """
+        progress(Step(1, 2, "Keeping a copy of your files"))
+        copy = self._keep_files(lab)
+        progress(Step(2, 2, "Putting the node back", "the API server starts again"))
+        self._driver(lab.driver).reset(lab, self.scenario(lab.scenario, lab.seed).start)
+        self._attempts().note(self._subject(lab), "reset", str(copy))
+        return copy
+
+    # Grade
+
+    def grade(self, lab: Lab, *, progress: Progress = silent) -> Graded:
+        """Grade a live lab: wait until its API server has settled, capture once, keep the bundle, judge, record.
+
+        Raises LabError where the node cannot be looked at. A grade that cannot be kept is returned all the same.
+        """
+        from .evidence.settle import settle
+        from .grading import grade_bundle
+
+        node = self.node(lab)
+        progress(Step(1, 3, "Waiting for the API server to settle"))
+        settle(node, lambda text: progress(Step(1, 3, "Waiting for the API server to settle", text)))
+        progress(Step(2, 3, "Looking at the node"))
+        name = f"{lab.name}-{self._stamp()}.tar.gz"
+        notes: list[str] = []
+        try:
+            bundle = self._capture(lab, node, made(self.home.bundles) / name)
+        except LabError as error:
+            if not isinstance(error.__cause__, OSError):
+                raise
+            notes.append(f"the evidence was not kept: {error.message}")
+            with tempfile.TemporaryDirectory(prefix="cks-lab-") as folder:
+                report = grade_bundle(self._capture(lab, node, Path(folder) / name))
+            return self._record(lab, report, None, notes)
+        progress(Step(3, 3, "Judging"))
+        return self._record(lab, grade_bundle(bundle), bundle, notes)
+
+    def _capture(self, lab: Lab, node: NodeHandle, out: Path) -> Path:
+        from .evidence.capture import About, capture
+
+        wants = self.scenario(lab.scenario, lab.seed).wants
+        capture(node, About(lab.scenario, lab.driver, lab.node, wants.variant), wants, out, now=self._now)
+        return out
+
+    def grade_directory(self, root: Path, scenario_id: str, seed: int | None = None) -> Report:
+        """Grade a directory laid out as a node's root. Raises LabError where there is no such directory."""
+        from .grading import grade_directory
+
+        return grade_directory(root, scenario_id, seed, now=self._now)
+
+    def grade_bundle(self, path: Path, scenario_id: str | None = None) -> Report:
+        """Grade a bundle by the task that it names; a bare tar, which names none, by the one given. Raises LabError."""
+        from .grading import grade_bundle
+
+        return grade_bundle(path, scenario_id)
+
+    def collect(self, lab: Lab | None, out: Path) -> Path:
+        """Capture what a grade looks at into a file. Raises LabError."""
+        from .evidence.settle import settle
+
+        lab = lab or self.lab()
+        node = self.node(lab)
+        settle(node)
+        return self._capture(lab, node, out)
+
+    # Help
+
+    def hints_seen(self, lab: Lab) -> list[Hint]:
+        """Return the hints that were shown in this attempt, in order."""
+        hints = self.scenario(lab.scenario, lab.seed).hints
+        return [Hint(n + 1, len(hints), hint.text, hint.title) for n, hint in enumerate(hints[: self.hints_taken(lab)])]
+
+    def hints_taken(self, lab: Lab) -> int:
+        """Return how many hints were shown in this attempt."""
+        return self._attempts().count(self._subject(lab), "hint")
+
+    def next_hint(self, lab: Lab) -> Hint | None:
+        """Return the next hint and note it in the attempt; None when all have been shown."""
+        hints = self.scenario(lab.scenario, lab.seed).hints
+        number = self._attempts().note_next(self._subject(lab), "hint", len(hints))
+        if number is None:
+            return None
+        return Hint(number, len(hints), hints[number - 1].text, hints[number - 1].title)
+
+    def attempted(self, lab: Lab) -> bool:
+        """Say whether this attempt has been graded at least once."""
+        return self._attempts().gradings(self._subject(lab)) > 0
+
+    def solution(self, lab: Lab) -> str:
+        """Return the solution as Markdown and note in the attempt that it was shown."""
+        text = self.scenario(lab.scenario, lab.seed).solution_text
+        self._attempts().note(self._subject(lab), "solution", "")
+        return text
+
+    # The record
+
+    def history(self) -> list[AttemptRow]:
+        """Return every attempt, oldest first."""
+        return self._attempts().history()
+
+    def last_report(self, lab: Lab) -> Report | None:
+        """Return the newest grade of this attempt."""
+        from .reports.stored import report_of
+
+        kept = self._attempts().last_report(self._subject(lab))
+        return None if kept is None else report_of(kept)
+
+    # Behind it
+
+    def _driver(self, name: str) -> Driver:
+        if name not in self._drivers:
+            self._drivers[name] = driver(name)
+        return self._drivers[name]
+
+    def _attempts(self) -> Attempts:
+        if self._store is None:
+            from .attempts import Attempts
+
+            self._store = Attempts.open(self.home, now=self._now)
+        return self._store
+
+    def _subject(self, lab: Lab) -> Subject:
+        from .attempts import Subject
+
+        return Subject(lab.name, lab.driver, lab.scenario, lab.seed, lab.started)
+
+    @contextmanager
+    def _claimed(self, name: str) -> Iterator[None]:
+        """Hold a lab's name against other programs that start one; wait while another holds it."""
+        path = made(self.home.data) / f".start-{name}.lock"
+        while True:
+            with path.open("w") as lock:
+                fcntl.flock(lock, fcntl.LOCK_EX)
+                try:
+                    if not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
+                        continue
+                except FileNotFoundError:
+                    # The one before us has removed the file that we waited for: nobody else waits for this one.
+                    continue
+                try:
+                    yield
+                finally:
+                    path.unlink(missing_ok=True)
+                return
+
+    def _keep_files(self, lab: Lab) -> Path:
+        node = self.node(lab)
+        there = [folder for folder in _LEARNERS_FOLDERS if _is_there(node, f"/{folder}")]
+        done = node.run(["tar", "-C", "/", "-czf", "-", "--ignore-failed-read", *there], timeout=60.0)
+        if done.exit_code not in (0, 1) or not done.stdout:
+            said = done.stderr.decode("utf-8", "replace").strip()
+            raise LabError(
+                f"the files of {lab.name} could not be copied: tar ended with {done.exit_code}: {said}",
+                f"cks-lab stop --lab {lab.name} removes the lab without a copy",
+            )
+        path = made(self.home.backups) / f"{lab.name}-{self._stamp()}.tar.gz"
+        return write_whole(path, done.stdout)
+
+    def _record(self, lab: Lab, report: Report, bundle: Path | None, notes: list[str]) -> Graded:
+        attempt: int | None = None
+        try:
+            attempt = self._attempts().record(self._subject(lab), report.to_dict(), bundle)
+        except LabError as error:
+            notes.append(f"the grade was not recorded: {error.message}")
+        return Graded(report, bundle, attempt, tuple(notes))
+
+    def _stamp(self) -> str:
+        return self._now().strftime("%Y%m%dT%H%M%S.%fZ")
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file so that it is there whole or not at all. Raises LabError, and leaves nothing behind."""
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        with part.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(path)
+    except OSError as error:
+        part.unlink(missing_ok=True)
+        raise LabError(
+            f"cannot write {path}: {error.strerror}", "make room, or set CKS_LAB_HOME to another disk"
+        ) from error
+    return path
+
+
+def _is_there(node: NodeHandle, path: str) -> bool:
+    try:
+        node.files.stat(path)
+    except Missing:
+        return False
+    return True
+
+
+def _free_name(scenario_id: str, taken: set[str]) -> str:
+    numbered = (f"{scenario_id}-{number}" for number in range(2, 10_000))
+    return next(name for name in (scenario_id, *numbered) if name not in taken)
