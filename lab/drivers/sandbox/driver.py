@@ -1,0 +1,423 @@
+"""Owns the sandbox driver: it makes nodes of Linux namespaces, without root and without Docker, and finds them again.
+
+A lab is a folder and one process: the node's init. The folder is written first and removed last, so that whatever
+happens to this program in between can be found and removed; until the files are laid, init ends with this program.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import select
+import signal
+import socket
+import sys
+import tarfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from io import BytesIO
+from pathlib import Path
+from typing import Protocol
+
+import lab as package
+from lab import __version__
+
+from ... import procs
+from ...errors import LabError
+from ...home import Home, made
+from ...overlay import MANIFEST, Overlay
+from ..base import DriverInfo, Lab, LabSpec, Progress, Step, silent
+from . import interpreter, manifests, pki, probe, skeleton
+from .boot import Plan
+from .handle import SandboxNode, ask
+from .rootfs import OPT
+from .state import LabFile, StateFolder, remove_tree
+
+NODE = "cks-control-plane"
+ADDRESS = "172.30.0.2"
+APISERVER = "lite v1.34"
+
+_STEPS = ("namespaces", "files and certificates", "kubelet", "kube-apiserver", "kubectl answers")
+_START_LIMIT = 30.0
+"""Seconds that the API server may take to answer for the first time; it takes about half of one."""
+_END_LIMIT = 10.0
+_LOOK_AGAIN = 0.01
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
+
+
+class _Process(Protocol):
+    """A process that `procs.start` made."""
+
+    def wait(self, timeout: float | None = None) -> int: ...
+
+
+class SandboxDriver:
+    """Makes, finds and removes nodes of namespaces."""
+
+    name = probe.NAME
+
+    def __init__(self, labs: Path | None = None, *, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        """`labs`: the folder of the labs' folders, by default the person's own."""
+        self._labs = Home.of().labs if labs is None else labs
+        self._now = now
+
+    def probe(self) -> DriverInfo:
+        """Say whether the sandbox works here: it is tried, in a process of its own."""
+        info = probe.decide(probe.look(Path(package.__file__).resolve().parent.parent))
+        if info.available:
+            try:
+                interpreter.kubectl()
+            except LabError as error:
+                return DriverInfo(self.name, False, error.message, error.hint)
+        return info
+
+    def create(self, spec: LabSpec, progress: Progress = silent) -> Lab:
+        """Make a node, lay the start files, and return when kubectl answers on it.
+
+        A stopped lab of that name is started again with its files as they were. Raises LabError.
+        """
+        if not _NAME.fullmatch(spec.name):
+            raise LabError(f"{spec.name!r} cannot be the name of a lab", "use small letters, digits and -")
+        if spec.apiserver not in ("auto", "lite"):
+            raise LabError(
+                f"the sandbox has no {spec.apiserver} API server, only the lite one",
+                f"cks-lab start {spec.scenario} --apiserver lite, or --on kind",
+            )
+        state = StateFolder(made(self._labs) / spec.name)
+        state.path.mkdir(mode=0o700, exist_ok=True)
+        with _locked(state):
+            found = self._look(state)
+            if found.state == "running":
+                raise LabError(f"the lab {spec.name} runs already", f"cks-lab shell --lab {spec.name}, or another name")
+            again = found.state == "stopped"
+            if not again:
+                self._end(state)
+                _empty(state)
+                self._write_lab(state, spec)
+            try:
+                self._start(state, None if again else spec.start, progress)
+            except BaseException:
+                if not spec.retain:
+                    self._end(state)
+                    if not again:
+                        remove_tree(state.path)
+                raise
+        return self._look(state)
+
+    def find(self) -> list[Lab]:
+        """Return the labs whose folders are there, by name."""
+        try:
+            folders = sorted(entry for entry in self._labs.iterdir() if entry.is_dir())
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise LabError(f"cannot look into {self._labs}: {error.strerror}", f"ls -ld {self._labs}") from error
+        return [self._look(StateFolder(folder), ask_lock=True) for folder in folders]
+
+    def node(self, lab: Lab) -> SandboxNode:
+        """Return the door to a lab's node."""
+        return SandboxNode(StateFolder(self._labs / lab.name), lab.node)
+
+    def reset(self, lab: Lab, start: Overlay) -> None:
+        """Put the node back to its first state with the start files, and wait for the API server. Raises LabError."""
+        state = StateFolder(self._labs / lab.name)
+        if state.lab() is None:
+            raise LabError(f"the lab {lab.name} is gone", "cks-lab list")
+        with _locked(state):
+            self._end(state)
+            state.update_lab(made=False, started=None)
+            _empty(state)
+            self._start(state, start, silent)
+
+    def destroy(self, lab: Lab) -> None:
+        """End the node and remove its folder. A lab that is gone already is fine. Raises LabError."""
+        state = StateFolder(self._labs / lab.name)
+        if not state.path.is_dir():
+            return
+        with _locked(state):
+            self._end(state)
+            remove_tree(state.path)
+
+    # How a node comes and goes.
+
+    def _write_lab(self, state: StateFolder, spec: LabSpec) -> None:
+        state.write_lab(
+            LabFile(
+                name=spec.name,
+                scenario=spec.scenario,
+                seed=spec.seed,
+                node=NODE,
+                address=ADDRESS,
+                apiserver=APISERVER,
+                pace=spec.pace,
+                created=self._now().isoformat(),
+                started=None,
+                made=False,
+                version=__version__,
+            )
+        )
+
+    def _start(self, state: StateFolder, start: Overlay | None, progress: Progress) -> None:
+        """Start init and see it through to kubectl's first answer; with `start`, lay the files before."""
+
+        def step(number: int, detail: str = "") -> None:
+            progress(Step(number, len(_STEPS), _STEPS[number - 1], detail))
+
+        step(1)
+        if start is not None:
+            for name in skeleton.OWN:
+                (state.root / name).mkdir(parents=True, exist_ok=True)
+            skeleton.lay(state.root, NODE, ADDRESS, uuid.uuid4().hex)
+        process, leash = _spawn(state)
+        try:
+            step(2)
+            if start is not None:
+                self._lay(state, start)
+            step(3)
+            _begin(state, process)
+        finally:
+            # Once it has begun, the node no longer depends on this program.
+            os.close(leash)
+        state.update_lab(started=self._now().isoformat())
+        step(4)
+        node = SandboxNode(state, NODE)
+        _await_api(state, node)
+        step(5)
+        node.run(["kubectl", "get", "nodes"], timeout=_START_LIMIT)
+
+    def _lay(self, state: StateFolder, start: Overlay) -> None:
+        files, admin = pki.make(NODE, ADDRESS, self._now())
+        skeleton.write(state.root, files)
+        state.admin.mkdir(mode=0o700, exist_ok=True)
+        for name, content in (("ca.crt", admin.ca), ("admin.crt", admin.certificate), ("admin.key", admin.key)):
+            (state.admin / name).write_bytes(content)
+            (state.admin / name).chmod(0o600)
+        folders = [f for f in manifests.ca_folder_candidates() if f.startswith("/usr/") and Path(f).is_dir()]
+        pods = manifests.make(NODE, ADDRESS, ["/etc/ca-certificates", *folders])
+        skeleton.write(state.root, pods)
+        _unpack(start.tar(pods[MANIFEST.lstrip("/")].content.decode()), state.root)
+        state.update_lab(made=True)
+
+    def _look(self, state: StateFolder, *, ask_lock: bool = False) -> Lab:
+        """Say what a folder is right now. `ask_lock`: a lab that another program works on is starting."""
+        file = state.lab()
+        process = state.process()
+        alive = process is not None and process.alive
+        detail = ""
+        if ask_lock and _is_locked(state):
+            condition = "starting"
+        elif alive:
+            try:
+                begun = ask(state.path, {"op": "status"}, timeout=2.0).get("begun")
+            except (OSError, ValueError) as error:
+                begun, detail = False, f"its first process does not answer: {error}"
+            condition = "running" if begun and file is not None else "broken"
+            if condition == "broken" and not detail:
+                detail = "its start was cut off"
+        elif file is not None and file.made:
+            condition, detail = "stopped", "its files are there, its processes are not"
+        else:
+            condition, detail = "broken", "its start was cut off"
+        if file is None:
+            return Lab(state.path.name, self.name, "", None, NODE, None, condition, None, detail)
+        started = None if file.started is None else datetime.fromisoformat(file.started)
+        return Lab(
+            file.name, self.name, file.scenario, file.seed, file.node, file.apiserver, condition, started, detail
+        )
+
+    def _end(self, state: StateFolder) -> None:
+        """Kill init; the kernel ends everything else in its pid namespace. Raises LabError."""
+        process = state.process()
+        if process is None or not process.alive:
+            return
+        try:
+            door = os.pidfd_open(process.pid)
+        except ProcessLookupError:
+            return
+        try:
+            if not process.alive:
+                return
+            signal.pidfd_send_signal(door, signal.SIGKILL)
+            if not select.select([door], [], [], _END_LIMIT)[0]:
+                raise LabError(f"process {process.pid} of lab {state.path.name} does not end", f"kill -9 {process.pid}")
+        except ProcessLookupError:
+            return
+        except PermissionError as error:
+            raise LabError(
+                f"process {process.pid} of lab {state.path.name} is another user's", f"ls -ld {state.path}"
+            ) from error
+        finally:
+            os.close(door)
+
+
+@contextlib.contextmanager
+def _locked(state: StateFolder) -> Iterator[None]:
+    """Be the only program that works on this lab. Raises LabError where another one is."""
+    try:
+        fd = os.open(state.path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise LabError(f"cannot open {state.path}: {error.strerror}", f"ls -ld {state.path}") from error
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LabError(
+                f"another program is working on the lab {state.path.name}", "cks-lab status, and try again"
+            ) from None
+        yield
+    finally:
+        os.close(fd)
+
+
+def _is_locked(state: StateFolder) -> bool:
+    try:
+        with _locked(state):
+            return False
+    except LabError:
+        return state.path.is_dir()
+
+
+def _empty(state: StateFolder) -> None:
+    """Remove all of a lab's folder but lab.json."""
+    for entry in state.path.iterdir():
+        if entry.name == "lab.json":
+            continue
+        if entry.is_dir() and not entry.is_symlink():
+            remove_tree(entry)
+        else:
+            entry.unlink()
+
+
+def _spawn(state: StateFolder) -> tuple[_Process, int]:
+    """Start the first stage; returns its process and our end of the leash. Raises LabError."""
+    runtime = interpreter.find()
+    _tools(state, runtime)
+    (state.path / "mnt").mkdir(exist_ok=True)
+    with contextlib.suppress(FileNotFoundError):
+        (state.path / "control.sock").unlink()
+    plan = Plan(
+        state=str(state.path),
+        node=NODE,
+        address=ADDRESS,
+        pace=_lab(state).pace,
+        own=skeleton.OWN,
+        trees=interpreter.visible_trees(),
+        binds=(
+            *runtime.binds,
+            (str(state.path / "bin"), f"{OPT}/bin"),
+            (str(interpreter.kubectl()), f"{OPT}/bin/kubectl"),
+        ),
+        wrapper=(interpreter.WRAPPER, runtime.wrapper()),
+        executable=runtime.executable,
+        import_path=runtime.import_path,
+        library_path=runtime.library_path,
+        path=skeleton.PATH,
+    )
+    home = Path(package.__file__).resolve().parent.parent
+    code = (
+        f"import sys; sys.path[1:1] = [{str(home)!r}]; "
+        "from lab.drivers.sandbox.boot import main; sys.exit(main(sys.argv))"
+    )
+    reading, leash = os.pipe()
+    with _listening(state.path) as listener, state.log.open("ab") as log:
+        try:
+            process = procs.start(
+                [sys.executable, "-S", "-s", "-P", "-c", code, plan.to_json(), str(listener.fileno()), str(reading)],
+                stdout=log,
+                stderr=log,
+                pass_fds=(listener.fileno(), reading),
+            )
+        except BaseException:
+            os.close(leash)
+            raise
+        finally:
+            os.close(reading)
+    return process, leash
+
+
+def _lab(state: StateFolder) -> LabFile:
+    lab = state.lab()
+    assert lab is not None
+    return lab
+
+
+@contextlib.contextmanager
+def _listening(folder: Path) -> Iterator[socket.socket]:
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    door = os.open(folder, os.O_PATH | os.O_DIRECTORY)
+    try:
+        listener.bind(f"/proc/self/fd/{door}/control.sock")
+        listener.listen(64)
+        yield listener
+    finally:
+        os.close(door)
+        listener.close()
+
+
+def _tools(state: StateFolder, runtime: interpreter.Interpreter) -> None:
+    """Write the programs that the node has beside the host's."""
+    from .tools import TOOLS, launcher
+
+    folder = state.path / "bin"
+    folder.mkdir(exist_ok=True)
+    for name in TOOLS:
+        (folder / name).write_text(launcher(name, interpreter.WRAPPER, runtime.import_path))
+        (folder / name).chmod(0o755)
+    (folder / "kubectl").touch()
+
+
+def _begin(state: StateFolder, process: _Process) -> None:
+    """Tell init that the files are laid. Raises LabError with what the first stage said, if it ended."""
+    code = process.wait(_START_LIMIT)
+    try:
+        if code == 0 and ask(state.path, {"op": "begin"}, timeout=_START_LIMIT).get("ok"):
+            return
+        said = state.last_words()
+    except (OSError, ValueError) as error:
+        said = state.last_words() or str(error)
+    raise LabError(f"the node {state.path.name} did not start:\n{said}", "cks-lab doctor")
+
+
+def _await_api(state: StateFolder, node: SandboxNode) -> None:
+    """Wait until the API server is ready and has the node. Raises LabError."""
+    deadline = time.monotonic() + _START_LIMIT
+    last = ""
+    while time.monotonic() < deadline:
+        try:
+            answer = node.api.request("GET", f"/api/v1/nodes/{NODE}", timeout=2.0)
+            if answer.status == 200:
+                return
+            last = f"status {answer.status}"
+        except LabError as error:
+            last = error.message
+        process = state.process()
+        if process is None or not process.alive:
+            raise LabError(f"the node {state.path.name} ended:\n{state.last_words()}", "cks-lab doctor")
+        time.sleep(_LOOK_AGAIN)
+    raise LabError(
+        f"no API server answered on {state.path.name} within {_START_LIMIT:g} s: {last}",
+        "start it with --retain, and look with crictl ps -a and crictl logs on the node",
+    )
+
+
+def _unpack(archive: bytes, root: Path) -> None:
+    """Lay a tar of plain files over a tree that is not in use yet. Raises LabError for a path that leads out of it."""
+    with tarfile.open(fileobj=BytesIO(archive)) as tar:
+        for entry in tar:
+            target = root / entry.name
+            content = tar.extractfile(entry)
+            if content is None or ".." in target.parts or not _is_own(root, target):
+                raise LabError(f"/{entry.name}: cannot be laid on the node", "cks-lab scenario check")
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(content.read())
+            target.chmod(entry.mode)
+
+
+def _is_own(root: Path, target: Path) -> bool:
+    relative = target.relative_to(root)
+    links = any((root / parent).is_symlink() for parent in relative.parents)
+    return relative.parts[0] in skeleton.OWN and not links

@@ -1,0 +1,104 @@
+"""Owns which programs the images of the control plane hold here, and what each of them does in its container.
+
+kube-apiserver is the lite one. The others are processes that stay up: on a lite node nothing needs their work, and
+they say so in their log.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import NoReturn
+
+from .runtime import ContainerError, ContainerSpec
+
+_START = (
+    "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
+    "unable to start container process: "
+)
+
+_IDLE = {
+    "etcd": "the lite API server keeps its objects itself",
+    "kube-controller-manager": "no controllers run on a lite node",
+    "kube-scheduler": "no pods are scheduled on a lite node",
+    "kube-proxy": "no services are proxied on a lite node",
+    "coredns": "no names are served on a lite node",
+    "pause": "",
+}
+_ENTRYPOINTS = {"coredns": "/coredns", "pause": "/pause"}
+"""Images that have an entrypoint: a pod may give no command for them."""
+
+_SERVER = "kube-apiserver"
+_FOLDERS = ("/usr/local/bin/", "/usr/bin/", "/bin/", "/")
+
+
+def start_error(text: str) -> ContainerError:
+    """Return the error of a container that runc could not start."""
+    return ContainerError(f"{_START}{text}: unknown")
+
+
+def image_name(image: str) -> str:
+    """Return the last part of an image's name, without tag and digest."""
+    return image.partition("@")[0].rpartition("/")[2].partition(":")[0]
+
+
+def command(spec: ContainerSpec) -> tuple[str, tuple[str, ...]]:
+    """Return the program's name and the whole command line of a container.
+
+    Raises ContainerError in runc's words where its image has no such program.
+    """
+    image = image_name(spec.image)
+    argv = spec.argv
+    if image in _ENTRYPOINTS and (not argv or argv[0].startswith("-")):
+        argv = (_ENTRYPOINTS[image], *argv)
+    if not argv:
+        raise ContainerError("failed to generate container spec: no command specified")
+    known = image == _SERVER or image in _IDLE
+    asked = argv[0]
+    if known and (asked == image or asked in {folder + image for folder in _FOLDERS}):
+        return image, argv
+    if "/" in asked:
+        raise start_error(f'exec: "{asked}": stat {asked}: no such file or directory')
+    raise start_error(f'exec: "{asked}": executable file not found in $PATH')
+
+
+def run(program: str, argv: Sequence[str]) -> NoReturn:
+    """Be the program until it ends, and end the process with its exit code (2 after a crash of ours, as in Go)."""
+    code = 2
+    try:
+        if program == _SERVER:
+            code = _server()([program, *argv[1:]])
+        else:
+            _idle(program)
+            code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
+    except BaseException:
+        traceback.print_exc()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
+def preload() -> None:
+    """Import what the programs need, so that every container shares the memory of it."""
+    _server()
+
+
+def _server() -> Callable[[list[str]], int]:
+    from .lite.server import serve
+
+    return serve
+
+
+def _idle(program: str) -> None:
+    ended = []
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.append(True))
+    if _IDLE[program]:
+        print(f"{program} (lite): {_IDLE[program]}", file=sys.stderr, flush=True)
+    while not ended:
+        signal.sigtimedwait([signal.SIGUSR1], 3600)
