@@ -1,4 +1,4 @@
-"""Owns where the program keeps things on this machine: the attempts, the bundles, the copies of learners' files, the labs.
+"""Owns where the program keeps things on this machine: attempts, bundles, copies of learners' files, labs.
 
 `CKS_LAB_HOME` puts all of it into one folder; else the XDG folders of the person are used.
 """
@@ -24,7 +24,7 @@ class Home:
 
     @classmethod
     def of(cls, environ: Mapping[str, str] | None = None) -> Home:
-        """Return the folders that the environment names. Relative XDG paths are ignored, as their specification says."""
+        """Return the folders that the environment names. Relative XDG paths do not count (XDG specification)."""
         env = os.environ if environ is None else environ
         if one := env.get("CKS_LAB_HOME"):
             data = Path(one).expanduser().absolute()
@@ -72,3 +72,33 @@ def made(folder: Path) -> Path:
             f"cannot make the folder {folder}: {error.strerror}", "set CKS_LAB_HOME to a folder that you may write to"
         ) from error
     return folder
+
+
+def write_whole(path: Path, content: bytes) -> Path:
+    """Write a file so that it is there whole or not at all. Raises LabError, and leaves nothing behind.
+
+    A link is followed, and what is no plain file (a pipe, /dev/stdout) is written to as it is.
+    """
+    part: Path | None = None
+    try:
+        if path.exists() and not path.is_file():
+            with path.open("wb") as out:
+                out.write(content)
+            return path
+        real = path.resolve()
+        part = real.with_name(f".{real.name}.{os.getpid()}.part")
+        with part.open("wb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+        part.replace(real)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise LabError(
+            f"cannot write {path}: {error.strerror}", f"choose another place, or look: df -h {path.parent}"
+        ) from error
+    finally:
+        if part is not None:
+            part.unlink(missing_ok=True)
+    return path

@@ -6,12 +6,8 @@ Heavy modules (the store, the drivers, the evidence) are imported when a method 
 
 from __future__ import annotations
 
-import fcntl
-import os
-import re
 import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,40 +15,22 @@ from typing import TYPE_CHECKING
 
 from checkers.evidence import Missing
 
-from .drivers import DRIVERS, driver
-from .drivers.base import Driver, DriverInfo, Lab, LabSpec, NodeHandle, Progress, Step, silent
+from .drivers.base import Lab, LabSpec, NodeHandle, Progress, Step, silent
 from .errors import LabError
-from .home import Home, made
+from .home import Home, made, write_whole
+from .labs import Labs, Plan
 
 if TYPE_CHECKING:
     from checkers.grade import Report
 
     from .attempts import AttemptRow, Attempts, Subject
-    from .catalog import Scenario
 
-PREFERENCE = ("kind", "minikube", "sandbox")
-"""Drivers that `auto` tries, in this order: what a person has already comes before what we bring."""
-
-_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?")
 _LEARNERS_FOLDERS = ("etc/kubernetes", "root", "home", "var/log/audit")
 
 
 def utcnow() -> datetime:
     """Return the time of day, in UTC."""
     return datetime.now(UTC)
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What `start` is going to do: on which driver and why, under which name, and the lab that is there already.
-
-    `lab` running: it is used as it is. `lab` stopped: it is started again with its files as they were.
-    """
-
-    driver: str
-    why: str
-    name: str
-    lab: Lab | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,127 +53,15 @@ class Hint:
     title: str = ""
 
 
-class Session:
+class Session(Labs):
     """The labs and attempts of one person on this machine."""
 
     def __init__(self, home: Home | None = None, *, now: Callable[[], datetime] = utcnow) -> None:
-        self.home = home or Home.of()
+        super().__init__(home)
         self._now = now
-        self._drivers: dict[str, Driver] = {}
         self._store: Attempts | None = None
-        self.unreachable: dict[str, str] = {}
-        """Driver name -> why it could not be asked for its labs the last time."""
-
-    # What there is
-
-    def scenarios(self) -> list[Scenario]:
-        """Return the tasks in their order."""
-        from . import catalog
-
-        return catalog.load_all()
-
-    def scenario(self, scenario_id: str, seed: int | None = None) -> Scenario:
-        """Return a task with the names that the seed draws; None is the text exactly as printed. Raises LabError."""
-        from . import catalog
-
-        return catalog.load(scenario_id, seed)
-
-    def probes(self) -> list[DriverInfo]:
-        """Say of each driver whether it can be used here."""
-        return [self._driver(name).probe() for name in DRIVERS]
-
-    def labs(self) -> list[Lab]:
-        """Return the labs that are there, oldest start first."""
-        found: list[Lab] = []
-        self.unreachable.clear()
-        for name in DRIVERS:
-            try:
-                found += self._driver(name).find()
-            except LabError as error:
-                self.unreachable[name] = error.message
-        return sorted(found, key=lambda lab: (lab.started or datetime.min.replace(tzinfo=UTC), lab.name))
-
-    def lab(self, name: str | None = None, scenario_id: str | None = None) -> Lab:
-        """Return the lab of that name; without one the only lab, or the one started last. Raises LabError.
-
-        With `scenario_id` only labs of that task count.
-        """
-        labs = [lab for lab in self.labs() if scenario_id in (None, lab.scenario)]
-        if name is not None:
-            for lab in labs:
-                if lab.name == name:
-                    return lab
-            known = ", ".join(lab.name for lab in labs)
-            raise LabError(f"no lab is called {name!r}" + (f"; there are: {known}" if known else ""), "cks-lab status")
-        if not labs:
-            of_task = f" of the task {scenario_id}" if scenario_id else ""
-            raise LabError(f"there is no lab{of_task}", f"cks-lab start {scenario_id or 'audit-log'}")
-        running = [lab for lab in labs if lab.state != "stopped"]
-        return (running or labs)[-1]
-
-    def node(self, lab: Lab) -> NodeHandle:
-        """Return the lab's node. Raises LabError where the lab is not up."""
-        if lab.state == "stopped":
-            raise LabError(f"the lab {lab.name} is stopped", f"cks-lab start {lab.scenario} --lab {lab.name}")
-        if lab.state == "broken":
-            raise LabError(
-                f"the lab {lab.name} is broken: {lab.detail or 'its node does not answer'}",
-                f"cks-lab stop --lab {lab.name}",
-            )
-        return self._driver(lab.driver).node(lab)
 
     # Start and stop
-
-    def choose(self, on: str = "auto") -> tuple[str, str]:
-        """Return the driver to start a new lab on, and why this one.
-
-        Raises LabError where the driver asked for, or every one of them, cannot be used here.
-        """
-        if on != "auto":
-            info = self._driver(on).probe()
-            if not info.available:
-                raise LabError(f"the {on} driver cannot be used here: {info.reason}", info.hint or "cks-lab doctor")
-            return on, "as asked"
-        refused: list[DriverInfo] = []
-        for name in [name for name in PREFERENCE if name in DRIVERS]:
-            info = self._driver(name).probe()
-            if info.available:
-                why = info.reason or "it can be used here"
-                others = "; ".join(f"{other.name}: {other.reason}" for other in refused)
-                return name, why + (f" ({others})" if others else "")
-            refused.append(info)
-        raise LabError(
-            "no kind of node can be made here: " + "; ".join(f"{info.name}: {info.reason}" for info in refused),
-            next((info.hint for info in reversed(refused) if info.hint), "cks-lab doctor"),
-        )
-
-    def plan(self, scenario_id: str, *, on: str = "auto", seed: int | None = None, name: str | None = None) -> Plan:
-        """Say what `start` would do now. Raises LabError for an unknown scenario, a bad name or one in use."""
-        self.scenario(scenario_id, seed)
-        labs = self.labs()
-        if name is not None:
-            if not _NAME.fullmatch(name):
-                raise LabError(
-                    f"{name!r} cannot name a lab: up to 40 small letters, digits and dashes, no dash at an end",
-                    f"cks-lab start {scenario_id} --lab my-lab",
-                )
-            for lab in labs:
-                if lab.name != name:
-                    continue
-                if lab.state == "stopped" and lab.scenario == scenario_id and (seed is None or lab.seed == seed):
-                    return Plan(lab.driver, "it was started there before", name, lab)
-                raise LabError(
-                    f"a lab called {name!r} is there already ({lab.scenario}, {lab.state})",
-                    f"give another name, or: cks-lab stop --lab {name}",
-                )
-            chosen, why = self.choose(on)
-            return Plan(chosen, why, name)
-        same = [lab for lab in labs if lab.scenario == scenario_id and lab.seed == seed and on in ("auto", lab.driver)]
-        for state, why in (("running", "it is running already"), ("stopped", "it was started there before")):
-            if of_state := [lab for lab in same if lab.state == state]:
-                return Plan(of_state[-1].driver, why, of_state[-1].name, of_state[-1])
-        chosen, why = self.choose(on)
-        return Plan(chosen, why, _free_name(scenario_id, {lab.name for lab in labs}))
 
     def start(
         self,
@@ -384,11 +250,6 @@ class Session:
 
     # Behind it
 
-    def _driver(self, name: str) -> Driver:
-        if name not in self._drivers:
-            self._drivers[name] = driver(name)
-        return self._drivers[name]
-
     def _attempts(self) -> Attempts:
         if self._store is None:
             from .attempts import Attempts
@@ -400,25 +261,6 @@ class Session:
         from .attempts import Subject
 
         return Subject(lab.name, lab.driver, lab.scenario, lab.seed, lab.started)
-
-    @contextmanager
-    def _claimed(self, name: str) -> Iterator[None]:
-        """Hold a lab's name against other programs that start one; wait while another holds it."""
-        path = made(self.home.data) / f".start-{name}.lock"
-        while True:
-            with path.open("w") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX)
-                try:
-                    if not os.path.samestat(os.fstat(lock.fileno()), path.stat()):
-                        continue
-                except FileNotFoundError:
-                    # The one before us has removed the file that we waited for: nobody else waits for this one.
-                    continue
-                try:
-                    yield
-                finally:
-                    path.unlink(missing_ok=True)
-                return
 
     def _keep_files(self, lab: Lab) -> Path:
         node = self.node(lab)
@@ -445,31 +287,9 @@ class Session:
         return self._now().strftime("%Y%m%dT%H%M%S.%fZ")
 
 
-def write_whole(path: Path, content: bytes) -> Path:
-    """Write a file so that it is there whole or not at all. Raises LabError, and leaves nothing behind."""
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise LabError(
-            f"cannot write {path}: {error.strerror}", "make room, or set CKS_LAB_HOME to another disk"
-        ) from error
-    return path
-
-
 def _is_there(node: NodeHandle, path: str) -> bool:
     try:
         node.files.stat(path)
     except Missing:
         return False
     return True
-
-
-def _free_name(scenario_id: str, taken: set[str]) -> str:
-    numbered = (f"{scenario_id}-{number}" for number in range(2, 10_000))
-    return next(name for name in (scenario_id, *numbered) if name not in taken)

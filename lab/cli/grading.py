@@ -12,7 +12,7 @@ from checkers.result import Status
 
 from ..errors import EXIT_COULD_NOT, EXIT_NO, EXIT_YES
 from ..reports import FORMATS, renderer
-from .talk import examples, lab_option, say, style
+from .talk import examples, lab_option, optional_scenario_argument, say, style
 
 if TYPE_CHECKING:
     from checkers.grade import Report
@@ -28,7 +28,7 @@ _EXITS = {Status.PASS: EXIT_YES, Status.FAIL: EXIT_NO, Status.ERROR: EXIT_COULD_
         "cks-lab grade --bundle monday.tar.gz",
     )
 )
-@click.argument("scenario", required=False)
+@optional_scenario_argument
 @lab_option
 @click.option(
     "--root", type=click.Path(path_type=Path), metavar="DIR", help="Grade a directory laid out as a node's /."
@@ -66,7 +66,7 @@ def grade(
     if output is None:
         click.echo(write(report, style()), nl=False)
     else:
-        from ..session import write_whole
+        from ..home import write_whole
 
         write_whole(output, write(report).encode())
         say(f"{report.verdict}: {report.points} of {report.possible} points; the report: {output}")

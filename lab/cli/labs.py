@@ -11,7 +11,20 @@ from ..drivers import DRIVERS
 from ..drivers.base import Lab
 from ..errors import EXIT_YES
 from ..session import Session
-from .talk import ask, examples, format_option, lab_option, moment, out, out_json, progress, say, table, yes_option
+from .talk import (
+    ask,
+    examples,
+    format_option,
+    lab_option,
+    moment,
+    out,
+    out_json,
+    progress,
+    say,
+    scenario_argument,
+    table,
+    yes_option,
+)
 
 
 @click.command("list", epilog=examples("cks-lab list", "cks-lab list --format json"))
@@ -37,7 +50,7 @@ def list_(form: str) -> int:
         "cks-lab start audit-log --on sandbox",
     )
 )
-@click.argument("scenario")
+@scenario_argument
 @click.option(
     "--on",
     type=click.Choice(["auto", *DRIVERS]),

@@ -164,10 +164,17 @@ def _attributes(text: str | bytes, place: str) -> Attributes:
     if unknown := sorted(given.keys() - {*_TEXTS, "user", "groups"}):
         known = ", ".join(("user", "groups", *_TEXTS))
         raise LabError(f"{place}: {unknown[0]!r} is no field of a request", f"the fields: {known}")
+    texts = {name: _text(given, name, place) for name in _TEXTS}
     return Attributes(
         user=None if "user" in given and given["user"] is None else _text(given, "user", place),
         groups=_groups(given, place),
-        **{name: _text(given, name, place) for name in _TEXTS},
+        verb=texts["verb"],
+        group=texts["group"],
+        resource=texts["resource"],
+        subresource=texts["subresource"],
+        namespace=texts["namespace"],
+        name=texts["name"],
+        path=texts["path"],
     )
 
 

@@ -93,6 +93,7 @@ def root(context: click.Context) -> int:
             "the screen needs a terminal, and this is none",
             "cks-lab --help shows the commands; cks-lab demo shows the whole job without a terminal",
         )
-    from ..tui import main
+    from ..tui.app import run
 
-    return main()
+    run()
+    return 0

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, TypeVar
 
 import click
 
@@ -16,11 +15,36 @@ from ..drivers.base import Progress, Step
 from ..errors import LabError
 from ..reports import Style
 
-_F = TypeVar("_F", bound=Callable[..., Any])
+
+def _lab_names(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the labs for the shell's completion, which must never say anything else."""
+    from ..session import Session
+
+    try:
+        return [lab.name for lab in Session().labs() if lab.name.startswith(incomplete)]
+    except LabError:
+        return []
+
+
+def _scenario_ids(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the tasks for the shell's completion."""
+    from ..session import Session
+
+    try:
+        return [scenario.id for scenario in Session().scenarios() if scenario.id.startswith(incomplete)]
+    except LabError:
+        return []
+
 
 lab_option = click.option(
-    "--lab", "lab_name", metavar="NAME", help="The lab; default: the only one, or the last started."
+    "--lab",
+    "lab_name",
+    metavar="NAME",
+    shell_complete=_lab_names,
+    help="The lab; default: the only one, or the last started.",
 )
+scenario_argument = click.argument("scenario", shell_complete=_scenario_ids)
+optional_scenario_argument = click.argument("scenario", required=False, shell_complete=_scenario_ids)
 format_option = click.option(
     "--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True, help="How to print it."
 )

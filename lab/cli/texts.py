@@ -8,12 +8,25 @@ import click
 
 from ..errors import EXIT_NO, EXIT_YES
 from ..session import Session
-from .talk import ask, examples, format_option, lab_option, markdown, moment, out, out_json, say, table, yes_option
+from .talk import (
+    ask,
+    examples,
+    format_option,
+    lab_option,
+    markdown,
+    moment,
+    optional_scenario_argument,
+    out,
+    out_json,
+    say,
+    table,
+    yes_option,
+)
 
 
 @click.command(epilog=examples("cks-lab task", "cks-lab task audit-log"))
 @lab_option
-@click.argument("scenario", required=False)
+@optional_scenario_argument
 def task(lab_name: str | None, scenario: str | None) -> int:
     """Show the task of a lab, or of SCENARIO without a lab."""
     session = Session()

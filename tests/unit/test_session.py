@@ -15,7 +15,8 @@ import pytest
 from lab.drivers import DRIVERS
 from lab.drivers.base import DriverInfo, Lab, LabSpec, Progress, Step, silent
 from lab.errors import LabError
-from lab.session import Session, write_whole
+from lab.home import write_whole
+from lab.session import Session
 from tests.fakes import FakeDriver
 
 _T = TypeVar("_T")
