@@ -108,6 +108,11 @@ class NodeHandle(Protocol):
     @property
     def api(self) -> ApiAccess | None: ...
 
+    @property
+    def patience(self) -> float:
+        """How long, in seconds, an edited manifest may take here until its API server answers."""
+        ...
+
     def shell_argv(self, command: Sequence[str] = ()) -> list[str]:
         """Return the command that opens the node's root shell on this terminal, or runs `command` there in its place.
 

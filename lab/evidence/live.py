@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import secrets
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from checkers.evidence import Missing, NodeFiles, NotAFile, Unreadable
@@ -66,7 +66,7 @@ class Node(Protocol):
 
 
 def live_facts(node: Node, wants: Wants) -> dict[str, Any]:
-    """Return the live facts: `containers`, `kubelet_log`, `apiserver`, `probe`; a part that could not be had is null."""
+    """Return the live facts: `containers`, `kubelet_log`, `apiserver`, `probe`; null: not to be had."""
     apiserver = _apiserver(node)
     ready = apiserver["readyz"].get("status") == 200
     return {
@@ -77,8 +77,8 @@ def live_facts(node: Node, wants: Wants) -> dict[str, Any]:
     }
 
 
-def containers(node: Node) -> list[dict[str, Any]] | None:
-    """Return the API server's containers, the newest first, or None where crictl does not answer.
+def containers(node: Node, *, newest_only: bool = False) -> list[dict[str, Any]] | None:
+    """Return the API server's containers, or only the newest, newest first; None where crictl does not answer.
 
     Each: id, name, pod, namespace, uid, state (running, exited, created, unknown), attempt, created, started,
     finished (RFC 3339 or null), exit_code, argv (null: not known), mounts [{host, container, read_only}], last_lines.
@@ -88,13 +88,16 @@ def containers(node: Node) -> list[dict[str, Any]] | None:
     except (LabError, ValueError):
         return None
     found = []
-    for item in listed.get("containers") or []:
+    items = sorted(listed.get("containers") or [], key=lambda item: str(item.get("createdAt")), reverse=True)
+    for item in items:
         labels = item.get("labels") or {}
         name = (item.get("metadata") or {}).get("name", "")
         pod = labels.get("io.kubernetes.pod.name", "")
         if "apiserver" not in name and "apiserver" not in pod:
             continue
         found.append(_container(node, item, name, pod, labels))
+        if newest_only:
+            break
     return sorted(found, key=lambda c: (c["created"] or "", c["attempt"]), reverse=True)
 
 
@@ -260,13 +263,3 @@ def _wait_for(node: Node, log: str, audit_id: str) -> None:
         except (Missing, NotAFile, Unreadable, LabError):
             return
         time.sleep(_POLL)
-
-
-def wait_until(ready: Callable[[], bool], timeout: float, pause: float = 0.1) -> bool:
-    """Ask until the answer is yes or `timeout` seconds are over; say which."""
-    deadline = time.monotonic() + timeout
-    while not ready():
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(pause)
-    return True

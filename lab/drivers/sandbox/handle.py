@@ -253,6 +253,12 @@ class SandboxNode:
         """The node's API server."""
         return self._api
 
+    @property
+    def patience(self) -> float:
+        """How long an edited manifest may take here until its API server answers, in seconds."""
+        lab = self._state.lab()
+        return 90.0 if lab is not None and lab.pace == "real" else 8.0
+
     def shell_argv(self, command: Sequence[str] = ()) -> list[str]:
         """Return the command that opens the node's root shell on this terminal, or runs `command` in its place.
 
