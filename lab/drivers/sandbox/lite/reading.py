@@ -77,9 +77,9 @@ def list_objects(store: Store, request: Request, kind: ResourceType, now: dateti
             raise gone(
                 "The provided continue parameter is too old to display a consistent list result. You can start a new "
                 "list without the continue parameter, or use the continue token in this response to retrieve the "
-                "remainder of the results. Continuing with the provided token results in an inconsistent list - objects "
-                "that were created, modified, or deleted between the time the first chunk was returned and now may show "
-                "up in the list."
+                "remainder of the results. Continuing with the provided token results in an inconsistent list - "
+                "objects that were created, modified, or deleted between the time the first chunk was returned and "
+                "now may show up in the list."
             )
     items: list[Json] = []
     meta: Json = {"resourceVersion": str(revision)}
@@ -99,7 +99,7 @@ def list_objects(store: Store, request: Request, kind: ResourceType, now: dateti
             break
         last = key
         items.append(shown_as(obj, kind))
-    return form_of(request, kind, now).list(items, meta)
+    return form_of(request, kind, now).page(items, meta)
 
 
 def shown_as(obj: Json, kind: ResourceType) -> Json:

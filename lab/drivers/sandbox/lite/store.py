@@ -122,7 +122,7 @@ class Store:
         self._write(self.revision, key, None)
         del self._kinds[key.kind][key.namespace, key.name]
         self._record(Change(self.revision, key, before, None))
-        obj = _decode(before)
+        obj: Json = _decode(before)
         obj["metadata"]["resourceVersion"] = str(self.revision)
         return obj
 

@@ -402,7 +402,7 @@ class Writer:
             if obj is not None and selection.matches(obj):
                 gone.append(shown_as(self.remove(request, kind, obj, options, now)[0], kind))
         meta: Json = {"resourceVersion": str(self.store.revision)}
-        return Outcome(200, form_of(request, kind, now).list(gone, meta), audit_object=audit)
+        return Outcome(200, form_of(request, kind, now).page(gone, meta), audit_object=audit)
 
 
 _CREATED_BY_UPDATE = frozenset({
