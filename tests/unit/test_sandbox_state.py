@@ -1,0 +1,67 @@
+"""The folder of a lab: what is read back, what survives a half-written file, what can be removed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+
+import pytest
+
+from lab import procs
+from lab.drivers.sandbox.state import LabFile, ProcessId, StateFolder, remove_tree
+
+LAB = LabFile("one", "audit-log", 7, "cks-control-plane", "172.30.0.2", "lite v1.34", "fast", "2026", None, False, "0")
+
+
+def test_what_was_written_is_read_back(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path)
+    assert state.lab() is None
+    state.write_lab(LAB)
+    assert state.lab() == LAB
+    assert state.update_lab(made=True).made
+    assert state.lab() != LAB
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"name": "one"}', '{"unknown": 1}'])
+def test_a_damaged_file_is_no_lab_and_no_traceback(tmp_path: Path, text: str) -> None:
+    state = StateFolder(tmp_path)
+    (tmp_path / "lab.json").write_text(text)
+    (tmp_path / "process.json").write_text(text)
+    assert state.lab() is None
+    assert state.process() is None
+
+
+def test_a_process_is_known_by_more_than_its_number() -> None:
+    me = ProcessId.of(os.getpid())
+    assert me is not None
+    assert me.alive
+    assert not ProcessId(me.pid, "1", me.boot).alive
+    assert not ProcessId(me.pid, me.started, "another boot").alive
+
+
+def test_a_process_that_ended_and_was_not_waited_for_has_ended() -> None:
+    process = procs.start(["sleep", "60"])
+    identity = ProcessId.of(process.pid)
+    assert identity is not None
+    os.kill(process.pid, signal.SIGKILL)
+    os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+    assert not identity.alive
+    process.wait()
+    assert ProcessId.of(process.pid) is None
+
+
+def test_a_tree_whose_modes_were_changed_is_removed_and_what_links_lead_to_is_not(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    kept.mkdir()
+    (kept / "file").touch()
+    tree = tmp_path / "tree"
+    (tree / "a/b").mkdir(parents=True)
+    (tree / "a/b/file").touch()
+    (tree / "link").symlink_to(kept)
+    (tree / "a/b").chmod(0)
+    (tree / "a").chmod(0o500)
+    remove_tree(tree)
+    assert not tree.exists()
+    assert (kept / "file").exists()
+    remove_tree(tree)
