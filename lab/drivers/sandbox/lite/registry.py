@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from .bodies import Decoded, decode
+from .bootstrap import Cluster, fresh_cluster
 from .border import ApiError, Json, Outcome, Request, UserInfo, Watch
 from .namespaces import Keeper
 from .reading import Watcher, get, key_of, list_objects, shown_as
@@ -24,7 +25,7 @@ from .store import Key, Store
 from .subresources import Subresources
 from .writing import Writer
 
-__all__ = ["ApiError", "Decoded", "Outcome", "Registry", "Request", "ResourceType", "UserInfo", "Watch"]
+__all__ = ["ApiError", "Cluster", "Decoded", "Outcome", "Registry", "Request", "ResourceType", "UserInfo", "Watch"]
 
 
 class Registry:
@@ -89,51 +90,54 @@ class Registry:
         """Return the resourceVersion of the last write to a resource, for who caches what `objects` said."""
         return self.store.changed(f"{group}/{resource}")
 
-    def ensure_bootstrap(self, objects: Iterable[Json] = ()) -> None:
-        """Create those of the objects that are not there yet: first the fresh cluster's own, then the given ones."""
-        from .bootstrap import fresh_cluster
+    def ensure_bootstrap(self, objects: Iterable[Json] = (), cluster: Cluster | None = None) -> None:
+        """Create those of the objects that are not there yet: first the fresh cluster's own, then the given ones.
 
-        for obj in (*fresh_cluster(), *objects):
+        On a store that holds a cluster already the fresh cluster's are left out: what a person deleted stays deleted.
+        """
+        made_for = cluster or Cluster()
+        self._keeper.ca_bundle = made_for.ca_bundle
+        if not self.store.exists(Key("/namespaces", "", "kube-system")):
+            for obj in fresh_cluster(made_for, self._clock()):
+                self.ensure(obj)
+        for obj in objects:
             self.ensure(obj)
 
     def ensure(self, obj: Json, manager: str = "kube-apiserver") -> Json:
-        """Create an object (kind and apiVersion given) unless it is there; return it as it is kept."""
-        import msgspec
+        """Create an object (kind and apiVersion given), its status with it, unless it is there; return what is kept.
 
-        group, _, version = obj["apiVersion"].rpartition("/")
-        kind = by_kind(group, version, obj["kind"])
-        if kind is None:
-            raise no_resource()
+        For the cluster's own parts: nothing is validated.
+        """
+        kind = self._kind_of(obj)
         meta = obj["metadata"]
-        found = self.store.get(key_of(kind, meta.get("namespace", ""), meta["name"]))
-        if found is not None:
-            return found
-        request = Request(
-            "create", group, version, kind.name, namespace=meta.get("namespace", ""), body=msgspec.json.encode(obj),
-            content_type="application/json", query={"fieldManager": [manager]},
-        )  # fmt: skip
-        status = obj.get("status")
-        self.handle(request)
-        key: Key = key_of(kind, meta.get("namespace", ""), meta["name"])
-        made = self.store.get(key) or obj
-        if status is not None and made.get("status") != status:
-            made["status"] = status
-            self.store.put(key, made)
-        return made
+        key = key_of(kind, meta.get("namespace", ""), meta["name"])
+        return self.store.get(key) or self._writer.seed(kind, key, obj, manager, self._clock())
 
     def put_status(self, obj: Json) -> Json:
-        """Keep an object as given, status included, creating it where it is new: for node components' own reports."""
+        """Keep an object's status as given, creating the object where it is new: for node components' own reports."""
         made = self.ensure(obj)
-        group, _, version = obj["apiVersion"].rpartition("/")
-        kind = by_kind(group, version, obj["kind"])
-        if kind is None or made.get("status") == obj.get("status"):
+        if made.get("status") == obj.get("status"):
             return made
         made["status"] = obj.get("status")
-        return self.store.put(key_of(kind, obj["metadata"].get("namespace", ""), obj["metadata"]["name"]), made)
+        meta = obj["metadata"]
+        return self.store.put(key_of(self._kind_of(obj), meta.get("namespace", ""), meta["name"]), made)
+
+    def discard(self, group: str, version: str, resource: str, namespace: str, name: str) -> bool:
+        """Drop an object at once; say whether it was there."""
+        kind = lookup(group, version, resource)
+        return kind is not None and self.store.delete(key_of(kind, namespace, name)) is not None
 
     def close(self) -> None:
         """Let go of the files."""
         self.store.close()
+
+    @staticmethod
+    def _kind_of(obj: Json) -> ResourceType:
+        group, _, version = obj["apiVersion"].rpartition("/")
+        kind = by_kind(group, version, obj["kind"])
+        if kind is None:
+            raise no_resource()
+        return kind
 
     @staticmethod
     def _kind(request: Request) -> ResourceType:

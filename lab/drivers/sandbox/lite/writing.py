@@ -120,6 +120,29 @@ class Writer:
                 "field": "metadata.namespace"}]}  # fmt: skip
             raise failure(403, "Forbidden", text, {k: v for k, v in details.items() if v})
 
+    def seed(self, kind: ResourceType, key: Key, obj: Json, manager: str, now: datetime) -> Json:
+        """Keep an object of the cluster's own with its status, unchecked; return it."""
+        made = _ordered(kind, obj)
+        default(kind, made)
+        status = made.get("status")
+        meta = made["metadata"]
+        meta["uid"] = str(uuid.uuid4())
+        meta["creationTimestamp"] = stamp(now)
+        if kind.name in GENERATIONS:
+            meta["generation"] = 1
+        entries = managed.updated(
+            kind.schema, None, _without_status(kind, made), [], manager, kind.api_version, "", now
+        )
+        prepare_create(Strategy(self.store, kind, now), made)
+        if obj.get("status") is not None:
+            made["status"] = status
+        if entries:
+            meta["managedFields"] = entries
+        stored = to_stored(_ordered(kind, made), kind)
+        self.store.put(key, stored)
+        self._after(key, now)
+        return stored
+
     # update
 
     def update(self, request: Request, kind: ResourceType, now: datetime) -> Outcome:
