@@ -209,6 +209,8 @@ def _refuse_route(exchange: Exchange, kind: ResourceType) -> Json | None:
     if kind.namespaced and not in_namespace and at_object:
         return NOT_FOUND
     if info.subresource:
+        if len(info.parts) > 3 and info.subresource != "proxy":
+            return NOT_FOUND
         sub = kind.subresources.get(info.subresource)
         connects = info.group == "" and info.subresource in CONNECTED
         if sub is None and not connects:

@@ -205,18 +205,19 @@ def _assemble(
         authorizer=authorizer,
         auditor=Auditor(policy, sink if policy else None, _now),
         resources=ResourceRoutes(registry, lookups, reviews, streams),
-        paths=PathRoutes(health, _document, tokens, metrics),
+        paths=PathRoutes(health, document, tokens, metrics),
         klog=klog,
         now=_now,
     )
     return Server(api, registry, health, Loopback(api, _now), sink, klog, listener, context, set())
 
 
-def _document(path: str, accept: str) -> tuple[str, bytes, str | None] | None:
+def document(path: str, accept: str) -> tuple[str, bytes, str | None] | None:
     """Return a discovery or OpenAPI document with the ETag that it has if clients are to keep it."""
-    from .discovery import AGGREGATED, document
+    from .discovery import AGGREGATED
+    from .discovery import document as discovered
 
-    found = document(path, accept)
+    found = discovered(path, accept)
     if found is None:
         return None
     content_type, body = found
