@@ -77,7 +77,8 @@ class DirectoryFiles:
         try:
             return sorted(os.listdir(self._root + real))
         except NotADirectoryError:
-            raise NotAFile(path, FileKind.FILE) from None
+            # Of another kind, or below something of another kind: then it is missing.
+            raise NotAFile(path, self.stat(path).kind) from None
         except OSError as error:
             raise _unreadable(path, error) from error
 

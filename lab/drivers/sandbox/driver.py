@@ -172,16 +172,12 @@ class SandboxDriver:
             for name in skeleton.OWN:
                 (state.root / name).mkdir(parents=True, exist_ok=True)
             skeleton.lay(state.root, NODE, ADDRESS, uuid.uuid4().hex)
-        process, leash = _spawn(state)
-        try:
+        with _spawned(state) as process:
             step(2)
             if start is not None:
                 self._lay(state, start)
             step(3)
             _begin(state, process)
-        finally:
-            # Once it has begun, the node no longer depends on this program.
-            os.close(leash)
         state.update_lab(started=self._now().isoformat())
         step(4)
         node = SandboxNode(state, NODE)
@@ -292,6 +288,21 @@ def _empty(state: StateFolder) -> None:
             entry.unlink()
 
 
+@contextlib.contextmanager
+def _spawned(state: StateFolder) -> Iterator[_Process]:
+    """Start the first stage. Init ends with this block, unless it has begun by then. Raises LabError."""
+    process, leash = _spawn(state)
+    try:
+        yield process
+    except BaseException:
+        # Whoever cleans up has to know init, and the first stage notes it down before it ends.
+        with contextlib.suppress(Exception):
+            process.wait(_END_LIMIT)
+        raise
+    finally:
+        os.close(leash)
+
+
 def _spawn(state: StateFolder) -> tuple[_Process, int]:
     """Start the first stage; returns its process and our end of the leash. Raises LabError."""
     runtime = interpreter.find()
@@ -366,6 +377,9 @@ def _tools(state: StateFolder, runtime: interpreter.Interpreter) -> None:
     folder.mkdir(exist_ok=True)
     for name in TOOLS:
         (folder / name).write_text(launcher(name, interpreter.WRAPPER, runtime.import_path))
+        (folder / name).chmod(0o755)
+    for name in skeleton.missing_editors():
+        (folder / name).write_text(f'#!/bin/sh\nexec {interpreter.WRAPPER} -m lab.tui.edit "$@"\n')
         (folder / name).chmod(0o755)
     (folder / "kubectl").touch()
 

@@ -11,12 +11,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .pki import File
+from .rootfs import OPT
 
 OWN = ("etc", "var", "root", "opt", "srv", "home")
 """The node's own directories: they survive a restart of the machine, and a reset puts them back."""
 
-PATH = "/opt/cks-lab/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+_HOST_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+PATH = f"{OPT}/bin:{_HOST_PATH}"
 """The lab's own tools go before the host's."""
+
+_EDITORS = ("vim", "vi", "nano")
 
 _FOLDERS = (
     "etc/ca-certificates",
@@ -76,10 +80,7 @@ PS1='\u@\h:\w\$ '
 HISTCONTROL=ignoreboth
 shopt -s histappend checkwinsize
 
-for editor in vim vi nano; do
-    command -v "$editor" >/dev/null && { export EDITOR=$editor; break; }
-done
-unset editor
+export EDITOR={editor}
 
 alias k=kubectl
 alias ls='ls --color=auto'
@@ -108,8 +109,14 @@ set ruler
 """
 
 
+def missing_editors() -> tuple[str, ...]:
+    """Return the usual editors that the host lacks: on the node these names open the lab's own."""
+    return tuple(name for name in (*_EDITORS, "edit") if shutil.which(name, path=_HOST_PATH) is None)
+
+
 def files(node: str, address: str, machine_id: str) -> Mapping[str, File]:
     """Return the small files of the node's system, by path without the leading slash."""
+    editor = next((name for name in _EDITORS if name not in missing_editors()), "vi")
     texts = {
         "etc/hostname": f"{node}\n",
         "etc/hosts": (f"127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n{address}\t{node}\n"),
@@ -121,7 +128,7 @@ def files(node: str, address: str, machine_id: str) -> Mapping[str, File]:
         "etc/machine-id": f"{machine_id}\n",
         "etc/crictl.yaml": "runtime-endpoint: unix:///run/containerd/containerd.sock\n",
         "etc/profile": _PROFILE,
-        "etc/bash.bashrc": _BASHRC,
+        "etc/bash.bashrc": _BASHRC.replace("{editor}", editor),
         "root/.profile": '[ -n "$BASH_VERSION" ] && [ -r ~/.bashrc ] && . ~/.bashrc\n',
         "root/.bashrc": ". /etc/bash.bashrc\n",
         "root/.vimrc": _VIMRC,

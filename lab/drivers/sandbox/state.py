@@ -12,14 +12,18 @@ mnt/           an empty folder that the node's root is built on, in its own moun
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
 import stat
+import time
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ...errors import LabError
+
+_TRIES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,20 +143,28 @@ def remove_tree(path: Path) -> None:
 
     Raises LabError.
     """
-    try:
+    for tries_left in reversed(range(_TRIES)):
         try:
             shutil.rmtree(path)
+            return
+        except FileNotFoundError:
+            if not path.exists():
+                return
         except PermissionError:
             _unlock(path)
-            shutil.rmtree(path)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise LabError(f"cannot remove {path}: {error.strerror}", f"rm -rf {path}") from error
+        except OSError as error:
+            # A process that is about to end may still write into it (ENOTEMPTY).
+            if tries_left == 0 or error.errno != errno.ENOTEMPTY:
+                raise LabError(f"cannot remove {path}: {error.strerror}", f"rm -rf {path}") from error
+            time.sleep(0.05)
+    raise LabError(f"cannot remove {path}", f"rm -rf {path}")
 
 
 def _unlock(path: Path) -> None:
-    path.chmod(stat.S_IRWXU)
+    try:
+        path.chmod(stat.S_IRWXU)
+    except OSError as error:
+        raise LabError(f"cannot remove {path}: {error.strerror}", f"sudo rm -rf {path}") from error
     for entry in os.scandir(path):
         if entry.is_dir(follow_symlinks=False):
             _unlock(Path(entry.path))
