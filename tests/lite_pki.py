@@ -50,7 +50,7 @@ def pairs() -> dict[str, Pair]:
     authority = ec.generate_private_key(ec.SECP256R1())
 
     def issue(
-        what: str, subject: x509.Name, *, ca: bool = False, signer: ec.EllipticCurvePrivateKey | None = None
+        what: str, subject: x509.Name, signer: ec.EllipticCurvePrivateKey | None = None, *, ca: bool = False
     ) -> None:
         key = authority if what == "ca" else ec.generate_private_key(ec.SECP256R1())
         builder = (

@@ -219,7 +219,8 @@ async def test_forbidden_reads_as_on_the_real_server(tmp_path: Path) -> None:
     assert response.body == (
         b'{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"configmaps \\"audit-test\\" '
         b'is forbidden: User \\"jane\\" cannot delete resource \\"configmaps\\" in API group \\"\\" '
-        b'in the namespace \\"dev\\"","reason":"Forbidden","details":{"name":"audit-test","kind":"configmaps"},"code":403}\n'
+        b'in the namespace \\"dev\\"","reason":"Forbidden","details":{"name":"audit-test","kind":"configmaps"},'
+        b'"code":403}\n'
     )
     assert ("X-Content-Type-Options", "nosniff") in response.headers
     assert cluster.events[-1]["annotations"]["authorization.k8s.io/decision"] == "forbid"
