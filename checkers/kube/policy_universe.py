@@ -1,0 +1,392 @@
+"""Owns the requests that a policy and a wish can tell apart: one of each kind, of what they name and what they do not.
+
+A class is told apart by user and groups, verb, API group, resource, subresource, name and namespace, or by path. Of
+each there is all that the policy or the wishes name and one that nobody names; it takes the most everyday name that
+is left, so that a counterexample reads like something a person does. Only requests that can exist are here: a create
+has no name, a get has one, subresources belong to named objects, a namespaced object has a namespace unless all are
+listed, a namespace is in the namespace of its own name, the anonymous user is in system:unauthenticated alone and
+everybody else in system:authenticated. Requests that end with a 401 are left out: nobody sent them.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from .audit_policy import Attributes, Policy
+from .builtin_resources import ALL_VERBS, builtin_groups, builtin_resources
+
+ANONYMOUS = "system:anonymous"
+AUTHENTICATED = "system:authenticated"
+UNAUTHENTICATED = "system:unauthenticated"
+ADMIN = "kubernetes-admin"
+ADMINS = "kubeadm:cluster-admins"
+SUPER_ADMIN = "kubernetes-super-admin"
+SERVICE_ACCOUNT = "system:serviceaccount:"
+
+# The verb of OPTIONS and of unknown methods is empty; every resource takes them, with a 405.
+ODD_VERB = ""
+VERBS = ("create", "get", "list", "patch", "update", "delete", "watch", "deletecollection", ODD_VERB)
+METHODS = ("get", "post", "put", "patch", "delete", "head", "options", "trace")
+
+_VERB_COSTS = {
+    "create": 0,
+    "get": 1,
+    "list": 1,
+    "patch": 2,
+    "update": 3,
+    "delete": 3,
+    "watch": 4,
+    "deletecollection": 6,
+    ODD_VERB: 30,
+}
+_SUBRESOURCE_VERBS = frozenset(("create", "get", "update", "patch", "delete"))
+_NAMED_VERBS = frozenset(("get", "update", "patch", "delete"))
+# What can be created by a short kubectl command.
+_EASY = frozenset(("configmaps", "secrets", "pods", "namespaces", "serviceaccounts", "deployments", "services"))
+_RESOURCE_COSTS = {"configmaps": 0, "pods": 2, "secrets": 2, "services": 3, "serviceaccounts": 3, "namespaces": 3}
+
+_NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+_LETTERS = "xyzqwvkjabcdefghilmnoprstu0123456789-_.~"
+_SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%\s?#]+")
+
+
+@dataclass(frozen=True)
+class Selector:
+    """Which requests a wish is about. An empty tuple, and "*", mean any; "" is the core group, no subresource, no
+    namespace (cluster-scoped, and lists over all of them).
+
+    With any of the resource's fields set it is about resource requests only, with only `paths` set about the others
+    only; with neither about both. `paths` are patterns as in a policy's nonResourceURLs.
+    """
+
+    users: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
+    api_groups: tuple[str, ...] = ()
+    resources: tuple[str, ...] = ()
+    subresources: tuple[str, ...] = ()
+    namespaces: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    paths: tuple[str, ...] = ()
+
+    @property
+    def about_resources(self) -> bool:
+        """Say whether a field that only resources have is set."""
+        return bool(self.api_groups or self.resources or self.subresources or self.namespaces or self.names)
+
+    def matches_identity(self, user: str | None, groups: Iterable[str]) -> bool:
+        """Say whether the selector means requests of this user."""
+        if not accepts(self.users, user):
+            return False
+        return not self.groups or "*" in self.groups or not set(self.groups).isdisjoint(groups)
+
+    def matches(self, attributes: Attributes) -> bool:
+        """Say whether the selector means this request."""
+        if not self.matches_identity(attributes.user, attributes.groups) or not accepts(self.verbs, attributes.verb):
+            return False
+        if not attributes.is_resource:
+            return self.matches_path(attributes.path)
+        if self.paths and not self.about_resources:
+            return False
+        pairs = (
+            (self.api_groups, attributes.group),
+            (self.resources, attributes.resource),
+            (self.subresources, attributes.subresource),
+            (self.namespaces, attributes.namespace),
+            (self.names, attributes.name),
+        )
+        return all(accepts(wanted, found) for wanted, found in pairs)
+
+    def matches_path(self, path: str) -> bool:
+        """Say whether the selector means non-resource requests of this path."""
+        if not self.paths:
+            return not self.about_resources
+        return any(p in ("*", path) or (p.endswith("*") and path.startswith(p.rstrip("*"))) for p in self.paths)
+
+
+def accepts(wanted: Sequence[str], found: str | None) -> bool:
+    """Say whether a list of wanted values, where nothing and "*" mean any, has the one found."""
+    return not wanted or found in wanted or "*" in wanted
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who sends a request; `cost` says how unusual that is."""
+
+    user: str
+    groups: tuple[str, ...]
+    cost: int
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a resource request is about. `name` is "" where it has none; `namespaces` tells which it can be in.
+
+    scope: "namespaced", "cluster", or "own" for a namespace, which is in the namespace of its own name.
+    """
+
+    group: str
+    resource: str
+    subresource: str
+    name: str
+    scope: str
+    cost: int
+
+
+class Universe:
+    """The classes of requests that a policy and selectors tell apart."""
+
+    def __init__(self, policy: Policy, selectors: Sequence[Selector], *, node: str = "cks-control-plane") -> None:
+        self._policy = policy
+        self._selectors = selectors
+        self._node = node
+        rules = policy.rules
+        self._entries = [(e, r.group_star) for r in rules for e in r.resources]
+        self.namespaces = self._namespaces()
+
+    def _words(self, name: str) -> set[str]:
+        """Collect the words of a selector's field."""
+        return {word for s in self._selectors for word in getattr(s, name) if word != "*"}
+
+    # Who
+
+    def identities(self, most_groups: int = 2) -> list[Identity]:
+        """Return one identity of each kind.
+
+        Sets of more than two groups decide nothing that a smaller set does not: a wish needs one group to be about a
+        request, a rule one to decide it, and any other only makes further rules match before it.
+        """
+        rules = self._policy.rules
+        users = {u for r in rules for u in r.users} | self._words("users")
+        groups = {g for r in rules for g in r.user_groups} | self._words("groups")
+        named = sorted(users - {"", ANONYMOUS})
+        free = sorted(groups - {"", AUTHENTICATED, UNAUTHENTICATED})
+        found = []
+        other = fresh((ADMIN, "jane", "bob", "alice", "carol"), users)
+        for user in [other, *named]:
+            if user.startswith(SERVICE_ACCOUNT) and user.count(":") == 3:
+                found.append(_service_account(user))
+                continue
+            for size in range(most_groups + 1):
+                for chosen in combinations(free, size):
+                    person = user
+                    if user == other:
+                        usual = {"system:nodes": f"system:node:{self._node}", "system:masters": SUPER_ADMIN}
+                        person = fresh((usual.get(chosen[0], user) if size == 1 else user, user), users)
+                    found.append(_person(person, chosen, free))
+        found.append(Identity(ANONYMOUS, (UNAUTHENTICATED,), 9))
+        for group in free:
+            if group.startswith("system:serviceaccounts"):
+                namespace = group.rpartition(":")[2] if group.count(":") == 2 else "default"
+                names = [f"{SERVICE_ACCOUNT}{namespace}:{n}" for n in ("default", "robot", "builder")]
+                found.append(_service_account(fresh(names, users)))
+        return found
+
+    # What
+
+    def targets(self) -> list[Target]:
+        """Return one target of each kind, of the built-in resources all."""
+        found: list[Target] = []
+        for (group, resource), builtin in builtin_resources().items():
+            scope = "namespaced" if builtin.namespaced else "cluster"
+            cost = _RESOURCE_COSTS.get(resource, 5 if group in ("apps", "batch") else 6)
+            found += self._objects(group, resource, "", scope, cost, collection=True)
+            for subresource in builtin.subresources:
+                found += self._objects(group, resource, subresource, scope, cost + 4, collection=False)
+        groups = {e.group for e, _ in self._entries} | self._words("api_groups")
+        # Groups of one's own have a dot in their names: a CustomResourceDefinition is refused without one.
+        custom = sorted(g for g in groups - builtin_groups() if "." in g)
+        for group in [*custom, fresh(("example.com", "example.org"), groups)]:
+            for resource in self._custom_resources(group):
+                subresources = self._custom_subresources(group, resource)
+                for scope in ("namespaced", "cluster"):
+                    cost = 20 if scope == "namespaced" else 21
+                    found += self._objects(group, resource, "", scope, cost, collection=True)
+                    for subresource in subresources:
+                        found += self._objects(group, resource, subresource, scope, cost + 4, collection=False)
+        for group in sorted(groups & builtin_groups()):
+            resource = fresh(("widgets", "gadgets"), self._resource_words(group))
+            found += self._objects(group, resource, "", "namespaced", 40, collection=True)
+        return found
+
+    def _objects(
+        self, group: str, resource: str, subresource: str, scope: str, cost: int, *, collection: bool
+    ) -> Iterator[Target]:
+        if collection:
+            yield Target(group, resource, subresource, "", scope, cost)
+        names = self._names(group)
+        if (group, resource) == ("", "namespaces"):
+            scope = "own"
+            names = names | self.namespaces
+        for name in sorted(names):
+            yield Target(group, resource, subresource, name, scope, cost + (name in names))
+        if scope == "own":
+            # Its name is a namespace's, and of those there is one that nobody names already.
+            return
+        yield Target(group, resource, subresource, fresh(("x", "y", "z"), names), scope, cost)
+
+    def _names(self, group: str) -> frozenset[str]:
+        found = self._words("names")
+        for entry, star in self._entries:
+            if entry.group == group or (star and entry.group == "*"):
+                found.update(entry.resource_names)
+        return frozenset(n for n in found if _SEGMENT.fullmatch(n))
+
+    def _resource_words(self, group: str) -> set[str]:
+        """Return what is named as a resource of a group, subresources and patterns included."""
+        found = self._words("resources")
+        for entry, star in self._entries:
+            if entry.group == group or (star and entry.group == "*"):
+                found.update(entry.resources)
+        return found
+
+    def _custom_resources(self, group: str) -> list[str]:
+        plain = {w.partition("/")[0] for w in self._resource_words(group)}
+        named = sorted(w for w in plain if _SEGMENT.fullmatch(w) and w != "*")
+        return [fresh(("widgets", "gadgets"), plain), *named]
+
+    def _custom_subresources(self, group: str, resource: str) -> list[str]:
+        named = {w.partition("/")[2] for w in self._resource_words(group) if w.partition("/")[0] in ("*", resource)}
+        named |= self._words("subresources")
+        usable = sorted(w for w in named if _SEGMENT.fullmatch(w) and w != "*")
+        return [*usable, fresh(("status", "scale", "extra"), named)]
+
+    # Where
+
+    def _namespaces(self) -> frozenset[str]:
+        named = {n for r in self._policy.rules for n in r.namespaces} | self._words("namespaces")
+        usable = {n for n in named if _NAMESPACE.fullmatch(n)}
+        return frozenset(usable | {fresh(("default", "kube-public", "kube-node-lease", "kube-system", "dev"), usable)})
+
+    def where(self, verb: str, target: Target) -> list[str]:
+        """Return the namespaces that a request with this verb on this target can be in."""
+        if target.scope == "cluster":
+            return [""]
+        if target.scope == "own":
+            return [""] if verb in ("list", "watch") else [target.name]
+        everywhere = sorted(self.namespaces, key=namespace_cost)
+        across = verb in ("list", "watch") or (verb == ODD_VERB and not target.name)
+        return ["", *everywhere] if across else everywhere
+
+    # Other requests
+
+    def paths(self) -> list[str]:
+        """Return one path of each kind, of those that are no resource's."""
+        named = {u for r in self._policy.rules for u in r.non_resource_urls} | self._words("paths")
+        patterns = sorted(p for p in named if p.startswith("/"))
+        exact = {p for p in patterns if not p.endswith("*")}
+        found: dict[str, None] = dict.fromkeys(p for p in sorted(exact) if is_non_resource(p))
+        for prefix in sorted({p.rstrip("*") for p in patterns if p.endswith("*")}):
+            # One that no longer pattern reaches: the prefix itself, or with a letter that none goes on with.
+            taken = {p[len(prefix)] for p in patterns if p.startswith(prefix) and len(p) > len(prefix)}
+            tries = [prefix, *(prefix + letter for letter in _LETTERS if letter not in taken)]
+            found.update(dict.fromkeys([p for p in tries if p and p not in exact and is_non_resource(p)][:1]))
+        usual = ("/healthz", "/version", "/metrics", "/readyz", "/livez", *(f"/{letter}" for letter in _LETTERS))
+        found.update(dict.fromkeys([p for p in usual if not any(_reaches(q, p) for q in patterns)][:1]))
+        return list(found)
+
+    def verbs_of(self, target: Target) -> frozenset[str]:
+        """Return the verbs that a request on this target can have."""
+        builtin = builtin_resources().get((target.group, target.resource))
+        if target.subresource:
+            known = builtin.subresources[target.subresource] if builtin else _SUBRESOURCE_VERBS
+            return known | {ODD_VERB}
+        known = (builtin.verbs if builtin else ALL_VERBS) | {ODD_VERB}
+        if target.name:
+            return known & (_NAMED_VERBS | {"list", "watch", ODD_VERB})
+        return known - _NAMED_VERBS
+
+    def requests(self, *, most_groups: int = 2) -> Iterator[Attributes]:
+        """Yield one request of every class: the product that a proof stands for, for those who can afford it."""
+        identities = self.identities(most_groups)
+        for target in self.targets():
+            for verb in sorted(self.verbs_of(target)):
+                for namespace in self.where(verb, target):
+                    for who in identities:
+                        yield attributes_of(who, verb, target, namespace)
+        for path in self.paths():
+            for method in METHODS:
+                for who in identities:
+                    yield Attributes(user=who.user, groups=who.groups, verb=method, path=path)
+
+
+def attributes_of(who: Identity, verb: str, target: Target, namespace: str) -> Attributes:
+    """Return what a policy sees of a resource request."""
+    return Attributes(
+        user=who.user,
+        groups=who.groups,
+        verb=verb,
+        group=target.group,
+        resource=target.resource,
+        subresource=target.subresource,
+        namespace=namespace,
+        name=target.name,
+    )
+
+
+def verb_cost(verb: str, target: Target) -> int:
+    """Say how unusual it is to do this to a target."""
+    if verb == "create" and not (target.group in ("", "apps") and target.resource in _EASY and not target.subresource):
+        return 3
+    if verb in ("list", "watch") and target.name:
+        return 7
+    return _VERB_COSTS[verb]
+
+
+def namespace_cost(namespace: str) -> int:
+    """Say how unusual a namespace is."""
+    return {"default": 0, "kube-public": 1, "": 1, "kube-node-lease": 2, "kube-system": 2}.get(namespace, 3)
+
+
+def fresh(tries: Iterable[str], taken: Iterable[str]) -> str:
+    """Return the first of the tries that is not taken, else the last one with a number."""
+    last = "other"
+    for last in tries:
+        if last not in taken:
+            return last
+    number = 1
+    while f"{last}-{number}" in taken:
+        number += 1
+    return f"{last}-{number}"
+
+
+# The groups that a well-known user is in, and how unusual a request of theirs is.
+_USUAL_GROUPS = {ADMIN: (ADMINS, 0), SUPER_ADMIN: ("system:masters", 4), "system:node": ("system:nodes", 5)}
+
+
+def _person(user: str, chosen: tuple[str, ...], free: Sequence[str]) -> Identity:
+    """Return a user with the chosen ones of the named groups, and with the unnamed ones that the user is known for."""
+    kind = "system:node" if user.startswith("system:node:") else user
+    if kind in _USUAL_GROUPS:
+        group, cost = _USUAL_GROUPS[kind]
+        if group not in free:
+            groups = (*chosen, group, AUTHENTICATED)
+            return Identity(user, groups, cost if not chosen else cost + 6 + 4 * len(chosen))
+        if chosen == (group,):
+            return Identity(user, (*chosen, AUTHENTICATED), cost)
+        return Identity(user, (*chosen, AUTHENTICATED), cost + 6 + 4 * len(chosen))
+    cost = 6 if user in ("system:kube-scheduler", "system:kube-controller-manager") else 8
+    return Identity(user, (*chosen, AUTHENTICATED), cost + 4 * len(chosen))
+
+
+def _service_account(user: str) -> Identity:
+    namespace = user.split(":")[2]
+    return Identity(user, ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED), 7)
+
+
+def _reaches(pattern: str, path: str) -> bool:
+    return pattern in ("*", path) or (pattern.endswith("*") and path.startswith(pattern.rstrip("*")))
+
+
+def is_non_resource(path: str) -> bool:
+    """Say whether the API server takes the path for no resource's.
+
+    Source: apiserver, endpoints/request/requestinfo.go.
+    """
+    parts = path.strip("/").split("/")
+    if len(parts) < 3 or parts[0] not in ("api", "apis"):
+        return True
+    return parts[0] == "apis" and len(parts) < 4
