@@ -45,7 +45,7 @@ class Change:
 class _Line(msgspec.Struct):
     rv: int
     key: tuple[str, str, str] | None = None
-    object: msgspec.Raw | None = None
+    object: msgspec.Raw = msgspec.Raw(b"null")  # not `| None`: msgspec then takes nothing but null
 
 
 class Store:
@@ -197,7 +197,7 @@ class Store:
                 kind, *rest = entry.key
                 where = (rest[0], rest[1])
                 self._revisions[kind] = entry.rv
-                if entry.object is None or bytes(entry.object) == b"null":
+                if bytes(entry.object) == b"null":
                     self._kinds.get(kind, {}).pop(where, None)
                 else:
                     self._kinds.setdefault(kind, {})[where] = bytes(entry.object)
