@@ -303,22 +303,26 @@ class _Search:
         return bits | sum(self._wish_bit[i] for i, w in wishes if w.select.verbs and accepts(w.select.verbs, verb))
 
     def _identity_stage(self, constrained: int) -> _Stage:
-        users: dict[str, int] = {}
+        wishes = [(self._wish_bit[i], w.select.users, w.select.groups) for i, w in enumerate(self._wishes)]
+        rows = [(1 << i, r.users, r.user_groups) for i, r in enumerate(self._rules)]
+        # In a rule a star is a name like any other, in a wish it means everybody.
+        rows += [(bit, () if "*" in u else u, () if "*" in g else g) for bit, u, g in wishes]
+        any_user = sum(bit for bit, users, _ in rows if not users)
+        any_group = sum(bit for bit, _, groups in rows if not groups)
+        by_user: dict[str, int] = {}
+        by_group: dict[str, int] = {}
+        for bit, users, groups in rows:
+            for user in users:
+                by_user[user] = by_user.get(user, 0) | bit
+            for group in groups:
+                by_group[group] = by_group.get(group, 0) | bit
         options = []
         for who in self._identities:
-            bits = users.get(who.user)
-            if bits is None:
-                bits = users[who.user] = sum(
-                    1 << i for i, r in enumerate(self._rules) if not r.users or who.user in r.users
-                )
-            groups = set(who.groups)
-            by_group = sum(
-                1 << i for i, r in enumerate(self._rules) if not r.user_groups or not groups.isdisjoint(r.user_groups)
-            )
-            speaking = sum(
-                self._wish_bit[i] for i, w in enumerate(self._wishes) if w.select.matches_identity(who.user, who.groups)
-            )
-            options.append(_Option((bits & by_group | speaking) & constrained, who.cost, who, None))
+            in_groups = any_group
+            for group in who.groups:
+                in_groups |= by_group.get(group, 0)
+            bits = (any_user | by_user.get(who.user, 0)) & in_groups & constrained
+            options.append(_Option(bits, who.cost, who, None))
         distinct = _distinct(options, constrained)
         return _Stage(constrained, self._rule_bits | self._wish_bits, lambda _: distinct)
 

@@ -153,11 +153,11 @@ class Universe:
 
     # Who
 
-    def identities(self, most_groups: int = 2) -> list[Identity]:
-        """Return one identity of each kind.
+    def identities(self, most_groups: int = 0) -> list[Identity]:
+        """Return one identity of each kind; with `most_groups`, also needless ones in up to so many groups.
 
-        Sets of more than two groups decide nothing that a smaller set does not: a wish needs one group to be about a
-        request, a rule one to decide it, and any other only makes further rules match before it.
+        A user in several of the named groups decides nothing that one in fewer does not: a wish needs one group to be
+        about a request, a rule one to decide it, and any other only makes further rules match before it.
         """
         rules = self._policy.rules
         users = {u for r in rules for u in r.users} | self._words("users")
@@ -165,18 +165,20 @@ class Universe:
         named = sorted(users - {"", ANONYMOUS})
         free = sorted(groups - {"", AUTHENTICATED, UNAUTHENTICATED})
         found = []
+        wished = self._words("groups") & set(free)
+        sets = [c for size in range(max(most_groups, 2) + 1) for c in combinations(free, size)] if most_groups else []
+        sets = sets or [(), *((g,) for g in free), *(p for p in combinations(free, 2) if wished.intersection(p))]
         other = fresh((ADMIN, "jane", "bob", "alice", "carol"), users)
         for user in [other, *named]:
             if user.startswith(SERVICE_ACCOUNT) and user.count(":") == 3:
                 found.append(_service_account(user))
                 continue
-            for size in range(most_groups + 1):
-                for chosen in combinations(free, size):
-                    person = user
-                    if user == other:
-                        usual = {"system:nodes": f"system:node:{self._node}", "system:masters": SUPER_ADMIN}
-                        person = fresh((usual.get(chosen[0], user) if size == 1 else user, user), users)
-                    found.append(_person(person, chosen, free))
+            for chosen in sets:
+                person = user
+                if user == other and len(chosen) == 1:
+                    usual = {"system:nodes": f"system:node:{self._node}", "system:masters": SUPER_ADMIN}
+                    person = fresh((usual.get(chosen[0], user), user), users)
+                found.append(_person(person, chosen, free))
         found.append(Identity(ANONYMOUS, (UNAUTHENTICATED,), 9))
         for group in free:
             if group.startswith("system:serviceaccounts"):
@@ -299,7 +301,7 @@ class Universe:
             return known & (_NAMED_VERBS | {"list", "watch", ODD_VERB})
         return known - _NAMED_VERBS
 
-    def requests(self, *, most_groups: int = 2) -> Iterator[Attributes]:
+    def requests(self, *, most_groups: int = 0) -> Iterator[Attributes]:
         """Yield one request of every class: the product that a proof stands for, for those who can afford it."""
         identities = self.identities(most_groups)
         for target in self.targets():
