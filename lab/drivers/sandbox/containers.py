@@ -14,7 +14,7 @@ import select
 import signal
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NoReturn
@@ -33,7 +33,9 @@ PODLOGS = "/run/cks-lab/podlogs"
 _HIDDEN = {
     "kube-apiserver": (Mount("/var/lib/etcd", STORAGE), Mount("/var/log/pods", PODLOGS, read_only=True)),
 }
-_HIDDEN_ENV = {"kube-apiserver": {"CKS_LITE_STORAGE": STORAGE, "CKS_LITE_PODLOGS": PODLOGS}}
+_HIDDEN_ENV = {"CKS_LITE_STORAGE": STORAGE, "CKS_LITE_PODLOGS": PODLOGS}
+_PATIENCE = "60"
+"""Seconds; the kubelet's SIGKILL comes earlier."""
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _SETUP_LIMIT = 10.0
 """Seconds that a container's process may take to build its root: it takes milliseconds."""
@@ -58,7 +60,10 @@ class Containers:
         *,
         wall: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
+        patient: bool = False,
     ) -> None:
+        """`patient`: the API server lets its clients' watches hold up its end, as the real one does."""
+        self._hidden_env = {**_HIDDEN_ENV, "CKS_LITE_GRACE": _PATIENCE} if patient else _HIDDEN_ENV
         self._wall = wall
         self._monotonic = monotonic
         self._containers: dict[str, _Container] = {}
@@ -199,7 +204,7 @@ class Containers:
                 os.close(fd)
             raise programs.start_error(f"fork: {error.strerror}") from error
         if pid == 0:
-            _first_fork(container, told, out_end, err_end)
+            _first_fork(container, self._hidden_env, told, out_end, err_end)
         for fd in (told, out_end, err_end):
             os.close(fd)
         container.log = log
@@ -233,7 +238,7 @@ def _await_start(report: int) -> int:
     raise programs.start_error("the container's process ended before it was set up")
 
 
-def _first_fork(container: _Container, told: int, out: int, err: int) -> NoReturn:
+def _first_fork(container: _Container, hidden: Mapping[str, str], told: int, out: int, err: int) -> NoReturn:
     """Enter the namespaces, leave the pid namespace's first process behind, and end."""
     try:
         flags = ns.CLONE_NEWPID | ns.CLONE_NEWIPC
@@ -242,14 +247,14 @@ def _first_fork(container: _Container, told: int, out: int, err: int) -> NoRetur
         ns.unshare(flags)
         pid = os.fork()
         if pid == 0:
-            _container(container, told, out, err)
+            _container(container, hidden, told, out, err)
         os.write(told, f"pid {pid}\n".encode())
     except OSError as error:
         os.write(told, f"error {programs.start_error(str(error))}\n".encode())
     os._exit(0)
 
 
-def _container(container: _Container, told: int, out: int, err: int) -> NoReturn:
+def _container(container: _Container, hidden: Mapping[str, str], told: int, out: int, err: int) -> NoReturn:
     """Be the container's process."""
     spec = container.status.spec
     try:
@@ -275,7 +280,9 @@ def _container(container: _Container, told: int, out: int, err: int) -> NoReturn
         )
         _work_in(spec.working_dir or "/")
         os.environ.clear()
-        os.environ.update({"PATH": _PATH, "HOME": "/", **spec.env, **_HIDDEN_ENV.get(container.program, {})})
+        os.environ.update({"PATH": _PATH, "HOME": "/", **spec.env})
+        if container.program == "kube-apiserver":
+            os.environ.update(hidden)
         _take_title(container.program, container.argv)
         gc.enable()
         os.write(told, b"started\n")
