@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .evidence import Evidence, Unreadable
-from .registry import check
+from .registry import outcome
 from .result import CheckResult, Status
 from .wants import Scored, Wants
 
@@ -127,7 +127,7 @@ def grade(
 
 def _run(scored: Scored, evidence: Evidence, wants: Wants) -> CheckResult:
     try:
-        result = check(scored.id)(evidence, wants)
+        result = outcome(scored.id, evidence, wants)
     except Unreadable as error:
         return CheckResult(
             Status.ERROR,

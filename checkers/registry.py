@@ -38,6 +38,14 @@ CHECKS: dict[str, str] = {
 }
 
 
+def outcome(check_id: str, evidence: Evidence, wants: Wants) -> CheckResult:
+    """Return what a check says of this evidence, asked once: checks that others explain ask for those too."""
+    kept = evidence.memo.get(("outcome", check_id))
+    if kept is None:
+        kept = evidence.memo["outcome", check_id] = check(check_id)(evidence, wants)
+    return cast("CheckResult", kept)
+
+
 def check(check_id: str) -> Check:
     """Return the check of that id.
 
