@@ -170,10 +170,11 @@ def thing(api_version: str, kind: str, name: str, namespace: str = "", **rest: A
 def cluster_objects() -> list[dict[str, Any]]:
     """Return what the recorder had made before it began (golden/README.md)."""
     rbac = "rbac.authorization.k8s.io"
+    rules = [{"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "list", "watch"]}]
     reader = {"apiGroup": rbac, "kind": "Role", "name": "reader"}
+    view = {"apiGroup": rbac, "kind": "ClusterRole", "name": "view"}
     jane = {"kind": "User", "name": "jane", "apiGroup": rbac}
     robot = {"kind": "ServiceAccount", "name": "robot", "namespace": "dev"}
-    rules = [{"apiGroups": [""], "resources": ["pods", "configmaps"], "verbs": ["get", "list", "watch"]}]
     pods = [
         thing(
             "v1",
@@ -186,10 +187,10 @@ def cluster_objects() -> list[dict[str, Any]]:
     ]
     return [
         thing("v1", "Namespace", "dev"),
-        thing("v1", "Namespace", "prod"),
         thing("v1", "Node", "cks-control-plane"),
         thing("v1", "ServiceAccount", "robot", "dev"),
         thing(f"{rbac}/v1", "Role", "reader", "dev", rules=rules),
-        thing(f"{rbac}/v1", "RoleBinding", "reader", "dev", roleRef=reader, subjects=[jane, robot]),
+        thing(f"{rbac}/v1", "RoleBinding", "jane-reads", "dev", roleRef=reader, subjects=[jane]),
+        thing(f"{rbac}/v1", "RoleBinding", "robot-views", "dev", roleRef=view, subjects=[robot]),
         *pods,
     ]

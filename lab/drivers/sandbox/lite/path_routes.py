@@ -98,9 +98,9 @@ class PathRoutes:
             return answers.not_acceptable()
         content_type, body, etag = found
         headers = [] if etag is None else [("Etag", etag), ("Vary", "Accept")]
-        exchange.event.set_response(gojson.raw(body) if content_type.startswith(answers.JSON) else None)
         if etag is not None and request.header("if-none-match") == etag:
             return Response(304, headers=headers)
+        exchange.event.set_response(gojson.raw(body) if content_type.startswith(answers.JSON) else None)
         if Media(answers.JSON, True) == exchange.media() and content_type.startswith(answers.JSON):
             body = gojson.escape(msgspec.json.format(body, indent=2))
         return answers.compress(request, Response(200, body, content_type, headers))

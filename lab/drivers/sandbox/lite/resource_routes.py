@@ -145,7 +145,7 @@ class ResourceRoutes:
         elif decoded is not None:
             event.set_request(decoded, decoded=info.verb in ("create", "update"))
         pods = (info.group, info.resource) == ("", "pods") and info.subresource in ("", "ephemeralcontainers", "resize")
-        if pods and info.verb in ("create", "update", "patch") and refused not in (400, 404, 415):
+        if pods and info.verb in ("create", "update", "patch") and refused not in (400, 404, 415, 422):
             event.annotations["pod-security.kubernetes.io/enforce-policy"] = self._pod_security(info.namespace)
 
     def _pod_security(self, namespace: str) -> str:
