@@ -34,8 +34,8 @@ _SLOW = 5.0
 """Seconds between two looks at an API server that runs."""
 _TAIL = 'stat -L -c %i "$1" && tail -c "+$2" "$1" | head -c "$3"'
 """Prints the inode on a line, then the file from a byte (1-based), at most so many bytes."""
-_KLOG_ERROR = re.compile(r'"command failed" err="(.*)"$')
-"""The API server's last line before it ends with an error. Source: kube-apiserver 1.30 and later."""
+_KLOG_ERROR = re.compile(r' err="((?:[^"\\]|\\.)*)"')
+"""The error in a structured log line of the API server or the kubelet, quotes in it escaped."""
 _FILE_PROBLEMS = (Missing, NotAFile, Unreadable)
 
 
@@ -187,15 +187,19 @@ class NodeWatch:
         done = self._node.run(["crictl", "logs", "--tail", "5", container], timeout=_TIMEOUT)
         lines = [line for line in (done.stdout + done.stderr).decode("utf-8", "replace").splitlines() if line.strip()]
         words = lines[-1].strip() if lines else "it said nothing"
-        if said := _KLOG_ERROR.search(words):
-            words = said[1].replace('\\"', '"')
-        return words + (f" (start {attempt + 1})" if attempt else "")
+        return _said(words) + (f" (start {attempt + 1})" if attempt else "")
 
     def _kubelet_says(self) -> str:
         done = self._node.run(["journalctl", "-u", "kubelet", "--no-pager", "-n", "50"], timeout=_TIMEOUT)
         lines = done.text.splitlines()
         telling = [line for line in lines if "manifest" in line or "StartContainer" in line or "MountVolume" in line]
-        return telling[-1].strip() if telling else ""
+        return _said(telling[-1].strip()) if telling else ""
+
+
+def _said(line: str) -> str:
+    """Return what a log line is about: its error where it has one, else the line."""
+    found = _KLOG_ERROR.search(line)
+    return found[1].replace('\\"', '"') if found else line
 
 
 def _containers(output: bytes) -> list[dict[str, Any]]:

@@ -117,6 +117,10 @@ class Confirm(Dialog[bool]):
         super().__init__(title, ((yes, True), ("Cancel", None)))
         self._text = text
 
+    def on_mount(self) -> None:
+        """Give the keyboard to the answer that changes nothing."""
+        self.query_one("#answer-1", Button).focus()
+
     def body(self) -> Sequence[Widget]:
         """Return the question."""
         return [Static(self._text, markup=False)]

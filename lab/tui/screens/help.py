@@ -38,6 +38,8 @@ gives the keyboard back. A click does both. On a narrow terminal the panel takes
 **Leaving** with F10 keeps the lab and its shell: choose it on the start page to come back. After quitting the program
 the lab is still there, with a new shell. `exit` ends the shell; Enter opens another.
 
+**What has scrolled out** of the terminal: Shift-PageUp, or the wheel.
+
 **Text** selected with the mouse is copied. To select with your own terminal, hold Shift.
 """
 

@@ -147,6 +147,18 @@ class LabScreen(LabJobs):
             self.app.copy_to_clipboard(command)
             self.notify(f"The shell is busy. When it is free, type (it is in the clipboard): {command}", timeout=10)
 
+    def action_scrollback(self) -> None:
+        """Show what has scrolled out of the terminal."""
+        from .viewer import Scrollback
+
+        if self.terminal is not None:
+            self.app.push_screen(Scrollback(self.terminal.history()))
+
+    def on_node_terminal_scrollback_wanted(self, event: NodeTerminal.ScrollbackWanted) -> None:
+        """Show what has scrolled out of the terminal."""
+        event.stop()
+        self.action_scrollback()
+
     def _shell_note(self, text: str) -> None:
         note = self.query_one("#shell-note", Static)
         note.update(text)

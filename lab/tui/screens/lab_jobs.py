@@ -36,7 +36,7 @@ from ..messages import (
 from ..widgets.banner import Banner
 from ..widgets.checks import Checks
 from ..widgets.lens import Lens
-from ..widgets.log import AuditLog
+from ..widgets.log import AuditLog, EventList
 
 if TYPE_CHECKING:
     from ...catalog import Scenario
@@ -166,6 +166,15 @@ class LabJobs(Screen[None]):
         """Say why there is no log."""
         event.stop()
         self.query_one(AuditLog).absent(event.reason)
+
+    def on_event_list_opened(self, event: EventList.Opened) -> None:
+        """Show an event of the log as JSON."""
+        from .dialog import TextDialog
+
+        event.stop()
+        rule = self.query_one(EventList).rule(event.event)
+        title = f"Event {event.event.number}" + (f" · written by rule {rule}" if rule not in ("", "?") else "")
+        self.app.push_screen(TextDialog(title, event.event.pretty(), markdown=False))
 
     def on_api_server_state(self, event: ApiServerState) -> None:
         """Say how the API server does; say so when it is back."""

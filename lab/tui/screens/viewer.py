@@ -25,8 +25,9 @@ class NumberedLines(ScrollView, can_focus=True):
     NumberedLines { height: 1fr; background: $surface; scrollbar-size-vertical: 1; scrollbar-size-horizontal: 1; }
     """
 
-    def __init__(self, text: str, line: int | None) -> None:
+    def __init__(self, text: str, line: int | None, *, numbers: bool = True) -> None:
         super().__init__()
+        self._numbers = numbers
         self._lines = [part.expandtabs(8) for part in text.split("\n")]
         if len(self._lines) > 1 and not self._lines[-1]:
             self._lines.pop()
@@ -38,7 +39,9 @@ class NumberedLines(ScrollView, can_focus=True):
         self.call_after_refresh(self._centre)
 
     def _centre(self) -> None:
-        if self.line:
+        if not self._numbers:
+            self.scroll_end(animate=False)
+        elif self.line:
             self.scroll_to(y=max(0, self.line - 1 - self.size.height // 2), animate=False)
 
     def render_line(self, y: int) -> Strip:
@@ -49,6 +52,10 @@ class NumberedLines(ScrollView, can_focus=True):
         if at >= len(self._lines):
             return Strip.blank(width, base)
         marked = at + 1 == self.line
+        if not self._numbers:
+            return Strip([Segment(self._lines[at], base)]).crop_extend(
+                self.scroll_offset.x, self.scroll_offset.x + width, base
+            )
         style = base.chain(base.__class__(reverse=True)) if marked else base
         number = Segment(f"{'▸' if marked else ' '}{at + 1:>5} ", base + base.__class__(dim=not marked, bold=marked))
         strip = Strip([number, Segment(self._lines[at].ljust(width), style)])
@@ -100,4 +107,35 @@ class Viewer(ModalScreen[str]):
 
     def action_close(self) -> None:
         """Close."""
+        self.dismiss(None)
+
+
+class Scrollback(ModalScreen[None]):
+    """What has scrolled out of the terminal, to read."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape,q,enter", "close", id="scrollback.close", show=False)]
+
+    DEFAULT_CSS = """
+    Scrollback {
+        background: $background;
+        & > NumberedLines { border: round $accent; border-title-style: bold; }
+    }
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        """Lay out the text."""
+        lines = NumberedLines(self._text, None, numbers=False)
+        lines.border_title = "Scrolled out · Esc goes back to the shell"
+        yield lines
+
+    def on_mount(self) -> None:
+        """Give the text the keyboard."""
+        self.query_one(NumberedLines).focus()
+
+    def action_close(self) -> None:
+        """Go back to the shell."""
         self.dismiss(None)

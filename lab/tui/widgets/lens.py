@@ -43,6 +43,7 @@ class Lens(Vertical):
         & > #lens-title { height: auto; padding: 0 1; background: $panel; color: $text; text-style: bold; }
         & > #lens-problem { height: auto; padding: 0 1; color: $text-error; display: none; }
         & > #lens-cell { height: auto; min-height: 2; padding: 0 1; background: $surface; }
+        & > DataTable > .datatable--fixed { background: $surface; color: $text; }
         & > DataTable { height: 1fr; background: $background; scrollbar-size-vertical: 1; }
     }
     """
@@ -52,6 +53,8 @@ class Lens(Vertical):
         self._file = policy_file
         self.policy: Policy | None = None
         """The policy on the node, where it loads."""
+        self.read = False
+        """Whether the policy has been looked at."""
         self._view = Viewpoint()
         self._rows: list[Row] = []
 
@@ -68,10 +71,11 @@ class Lens(Vertical):
         self.query_one("#lens-problem").display = True
 
     def show(self, content: bytes | None, problem: str) -> None:
-        """Show the policy as it is on the node now; without one, the reason in the API server's words.
+        """Show the policy as it is on the node now; where there is none or it does not load, the reason instead.
 
-        The table of the last policy that loads stays, with the reason above it.
+        The reason is in the API server's words: an empty table is what such a policy records.
         """
+        self.read = True
         if content is not None:
             from checkers.kube.audit_policy import PolicyError, load_policy
 
@@ -79,7 +83,7 @@ class Lens(Vertical):
                 self.policy = load_policy(content)
                 problem = "\n".join(self.policy.warnings)
             except PolicyError as error:
-                at = f"line {error.line}: " if error.line else ""
+                at = f"line {error.line}: " if error.line and "line " not in error.text else ""
                 problem = f"the API server would not start with it: {at}{error.text}"
                 self.policy = None
         else:
@@ -98,7 +102,7 @@ class Lens(Vertical):
             for verb, short in zip(VERBS, SHORT, strict=True):
                 table.add_column(short, key=verb, width=4)
         who = self._view.user if self._view.user != ADMIN[0] else "the admin"
-        self.query_one("#lens-title", Static).update(f"Lens · {who} in {self._view.namespace} · u user · n namespace")
+        self.query_one("#lens-title", Static).update(f"Lens · {who} in {self._view.namespace} · keys u, n")
         self._rows = rows(self.policy, self._view) if self.policy else []
         styles = [theme_style(self.app, name, bold=bool(level)) for level, name in enumerate(_COLOURS)]
         for row in self._rows:

@@ -83,6 +83,10 @@ class EventList(ScrollView, can_focus=True):
             self.scroll_end(animate=False, immediate=True)
         self.refresh()
 
+    def on_resize(self) -> None:
+        """Keep to the end of the log where it is followed: what is not shown has no size to scroll by."""
+        self.lines_changed()
+
     def policy_changed(self, policy: Policy | None) -> None:
         """Say anew of each event which rule wrote it."""
         self.policy = policy

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import deque
 from collections.abc import Sequence
 
 # The terminal's library takes en_US.UTF-8 where nothing is set; few nodes have it, and bash complains at each start.
 os.environ.setdefault("LC_ALL", "C.UTF-8")
 
 from bittty import constants
+from rich.segment import Segment
+from rich.style import Style
 from textual import events
 from textual.message import Message
+from textual.strip import Strip
 from textual_tty import Terminal
 
 __all__ = ["NodeTerminal", "Terminal"]
@@ -29,6 +33,8 @@ _RENAMED = {
     "slash": "/", "backslash": "\\", "at": "@", "minus": "-", "plus": "+", "underscore": "_", "hash": "#",
 }  # fmt: skip
 """Textual's names of characters that differ from Unicode's."""
+HISTORY = 5_000
+"""Lines that are kept of what has scrolled out."""
 _MODIFIER_BITS = {"shift": 1, "alt": 2, "meta": 2, "ctrl": 4}
 
 
@@ -50,8 +56,26 @@ class NodeTerminal(Terminal):  # type: ignore[misc]  # the library carries no ty
     class NotStarted(Message):
         """The shell could not be started."""
 
+    class ScrollbackWanted(Message):
+        """The person wants to see what has scrolled out of the terminal."""
+
     def __init__(self, argv: Sequence[str], *, id: str | None = None) -> None:
         super().__init__(command=list(argv), id=id)
+        self._history: deque[str] = deque(maxlen=HISTORY)
+        page = self.board.blitter.primary_buffer
+        self._scroll_page = page.scroll_region_up
+        page.scroll_region_up = self._scroll_up
+
+    def _scroll_up(self, top: int, bottom: int, count: int) -> None:
+        """Keep the lines that leave the page at its top: the library has no memory of them."""
+        page = self.board.blitter.primary_buffer
+        if top == 0 and page is self.board.blitter.current_buffer:
+            self._history.extend(page.get_line_text(y).rstrip() for y in range(min(count, bottom + 1)))
+        self._scroll_page(top, bottom, count)
+
+    def history(self) -> str:
+        """Return what has scrolled out of the terminal and what is in it, as text."""
+        return "\n".join([*self._history, self.board.capture_text()])
 
     def on_mount(self) -> None:
         """Look, once the base class has tried to start the shell, whether it did."""
@@ -60,6 +84,13 @@ class NodeTerminal(Terminal):  # type: ignore[misc]  # the library carries no ty
     def _check_started(self) -> None:
         if self._process is None:
             self.post_message(self.NotStarted())
+
+    def render_line(self, y: int) -> Strip:
+        """Return one row; its padding gets a style, without which Textual's NO_COLOR filter fails."""
+        strip: Strip = super().render_line(y)
+        if all(segment.style is not None for segment in strip):
+            return strip
+        return Strip([Segment(text, style or Style.null(), control) for text, style, control in strip])
 
     @property
     def ended(self) -> bool:
@@ -82,11 +113,23 @@ class NodeTerminal(Terminal):  # type: ignore[misc]  # the library carries no ty
         self.board.host.write(text, flush=True)
 
     def on_key(self, event: events.Key) -> None:
-        """Send the key to the shell."""
-        event.stop()
+        """Send the key to the shell; leave it to the screen where the shell has ended."""
         event.prevent_default()
-        if not self.ended:
+        if self.ended or self._process is None:
+            return
+        event.stop()
+        if event.key == "shift+pageup" and not self.board.blitter.in_alt_screen:
+            self.post_message(self.ScrollbackWanted())
+        else:
             self.send_key(event.key, event.character if event.is_printable else None)
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Show what has scrolled out, where no program in the terminal wants the wheel."""
+        if self.mouse_mode == "off" and not self.board.blitter.in_alt_screen:
+            event.stop()
+            event.prevent_default()
+            if self._history:
+                self.post_message(self.ScrollbackWanted())
 
     def send_key(self, key: str, printable: str | None = None) -> None:
         """Send a key by Textual's name (`ctrl+w`, `shift+tab`, `f3`), as xterm would."""
