@@ -40,6 +40,9 @@ def fresh_cluster(cluster: Cluster, now: datetime) -> Iterator[Json]:
     yield _node(cluster, now)
     yield from _services(cluster)
     yield from _leases(cluster, now)
+    for name in ("scheduler", "controller-manager", "etcd-0"):
+        healthy = {"type": "Healthy", "status": "True", "message": "ok"}
+        yield _object("ComponentStatus", "v1", name, conditions=[healthy])
     yield from _config_maps(cluster)
     for account in ("coredns", "kube-proxy"):
         yield _object("ServiceAccount", "v1", account, "kube-system")

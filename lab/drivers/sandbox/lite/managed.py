@@ -79,7 +79,9 @@ def updated(
     own = _minus(_union(own, changed), removed)
     if own:
         unchanged = was is not None and not changed and own == was.get("fieldsV1")
-        kept.append(_entry(manager, "Update", api_version, part, own, was["time"] if unchanged and was else stamp(now)))
+        kept.append(
+            _entry(manager, "Update", api_version, part, own, was.get("time", "") if unchanged and was else stamp(now))
+        )
     return _sorted(kept)
 
 
@@ -115,7 +117,9 @@ def applied(
         for entry in kept:
             dropped = _minus(dropped, entry.get("fieldsV1") or {})
         merged = _drop(merged, dropped)
-    time = before["time"] if before is not None and before.get("fieldsV1") == asked and not changed else stamp(now)
+    time = (
+        before.get("time", "") if before is not None and before.get("fieldsV1") == asked and not changed else stamp(now)
+    )
     if asked:
         kept.append(_entry(manager, "Apply", api_version, part, asked, time))
     return Applied(merged, _sorted(kept))
@@ -136,6 +140,8 @@ def _entry(manager: str, operation: str, api_version: str, part: str, tree: Tree
     }  # fmt: skip
     if part:
         entry["subresource"] = part
+    if part == "scale":
+        del entry["time"]
     return entry
 
 

@@ -20,12 +20,19 @@ from .namespaces import Keeper
 from .reading import Watcher, get, key_of, list_objects, shown_as
 from .resources import ResourceType, by_kind, lookup
 from .resources.defaults import default
-from .status import method_not_allowed, no_resource
+from .status import internal_error, method_not_allowed, no_resource
 from .store import Key, Store
 from .subresources import Subresources
 from .writing import Writer
 
 __all__ = ["ApiError", "Cluster", "Decoded", "Outcome", "Registry", "Request", "ResourceType", "UserInfo", "Watch"]
+
+
+DEPRECATED = {
+    "/endpoints": "v1.33+; use discovery.k8s.io/v1 EndpointSlice",
+    "/componentstatuses": "v1.19+",
+}
+"""Resources whose use is answered with a warning."""
 
 
 class Registry:
@@ -46,6 +53,16 @@ class Registry:
         """Answer every verb but watch. ApiError: the request is refused, with the words to send."""
         kind = self._kind(request)
         now = request.now or self._clock()
+        try:
+            outcome = self._answer(request, kind, now)
+        except OSError as error:
+            raise internal_error(f"etcdserver: {error.strerror}") from error
+        deprecation = DEPRECATED.get(kind.stored_as)
+        if deprecation and kind.group == "":
+            outcome.warnings.append(f"{kind.version} {kind.kind} is deprecated in {deprecation}")
+        return outcome
+
+    def _answer(self, request: Request, kind: ResourceType, now: datetime) -> Outcome:
         if request.subresource:
             return self._subresources.handle(request, kind, now)
         if request.verb == "get":

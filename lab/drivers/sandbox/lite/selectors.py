@@ -32,6 +32,7 @@ _FIELDS: dict[str, tuple[str, ...]] = {
     "/replicationcontrollers": ("status.replicas",),
     "apps/replicasets": ("status.replicas",),
     "batch/jobs": ("status.successful",),
+    "resource.k8s.io/resourceslices": ("spec.nodeName", "spec.driver"),
     "certificates.k8s.io/certificatesigningrequests": ("spec.signerName",),
 }  # fmt: skip
 

@@ -8,6 +8,8 @@ from typing import Any
 
 import msgspec
 
+from checkers.kube.gotext import quote
+
 from .border import ApiError, Json
 
 
@@ -24,7 +26,9 @@ class FieldError:
 
 
 def quoted(value: Any) -> str:
-    """Render a refused value as the API server does: JSON, with `<`, `>` and `&` escaped."""
+    """Render a refused value as the API server does: a string as Go quotes it, the rest as Go writes JSON."""
+    if isinstance(value, str):
+        return quote(value)
     text = msgspec.json.encode(value).decode()
     for letter in "<>&":
         text = text.replace(letter, f"\\u{ord(letter):04x}")
@@ -55,6 +59,11 @@ def forbidden_field(path: str, detail: str) -> FieldError:
 def duplicate(path: str, value: Any) -> FieldError:
     """Return the error of a value that is there twice."""
     return FieldError(path, "FieldValueDuplicate", f"Duplicate value: {quoted(value)}")
+
+
+def not_found_value(path: str, value: Any) -> FieldError:
+    """Return the error of a reference to something that is not there."""
+    return FieldError(path, "FieldValueNotFound", f"Not found: {quoted(value)}")
 
 
 def failure(code: int, reason: str, message: str, details: Json | None = None) -> ApiError:
@@ -108,6 +117,12 @@ def conflict(group: str, resource: str, name: str, why: str) -> ApiError:
 
 
 MODIFIED = "the object has been modified; please apply your changes to the latest version and try again"
+
+
+def internal_error(message: str) -> ApiError:
+    """Return the answer to a request that failed through no fault of its own."""
+    text = f"Internal error occurred: {message}"
+    return failure(500, "InternalError", text, {"causes": [{"message": message}]})
 
 
 def bad_request(message: str) -> ApiError:

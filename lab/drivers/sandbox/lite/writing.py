@@ -52,9 +52,9 @@ class Writer:
         decoded = decode(request, kind)
         obj = decoded.object
         default(kind, obj)
-        _settle_namespace(request, kind, obj)
         audit = deepcopy(_ordered(kind, obj))
         try:
+            _settle_namespace(request, kind, obj)
             made = self._create(request, kind, obj, now)
         except ApiError as error:
             error.audit_object, error.object_name = audit, audit["metadata"].get("name", "")
@@ -138,6 +138,7 @@ class Writer:
             made["status"] = status
         if entries:
             meta["managedFields"] = entries
+        meta["resourceVersion"] = "0"
         stored = to_stored(_ordered(kind, made), kind)
         self.store.put(key, stored)
         self._after(key, now)
@@ -220,7 +221,7 @@ class Writer:
             entries = managed.updated(
                 kind.schema, old, obj, [] if reset else old_entries, _manager(request), kind.api_version, part, now
             )
-        if kind.name in GENERATIONS and _desired(obj) != _desired(old) and not part:
+        if kind.name in GENERATIONS and _desired(obj) != _desired(old) and part not in _STATUS_PARTS:
             obj["metadata"]["generation"] = was.get("generation", 0) + 1
         if _same(obj, old) and managed.same(entries, old_entries):
             return old
@@ -243,6 +244,7 @@ class Writer:
                 **obj,
                 "metadata": {**meta, **({"resourceVersion": gone["metadata"]["resourceVersion"]} if gone else {})},
             }
+        meta["resourceVersion"] = "0"  # keeps its place among the fields; the store puts the real one there
         obj = _ordered(kind, obj)
         stored = to_stored(obj, kind)
         self.store.put(key, stored)
@@ -377,21 +379,19 @@ class Writer:
         """Delete an object, or mark it where something holds it; return it, and whether it is gone."""
         meta = obj["metadata"]
         key = key_of(kind, meta.get("namespace", ""), meta["name"])
-        policy = options.get("propagationPolicy")
+        dry_run = request.dry_run or "All" in (options.get("dryRun") or ())
         finalizers = [f for f in meta.get("finalizers") or [] if f not in ("orphan", "foregroundDeletion")]
         if kind.name == "namespaces" and not kind.group:
             if meta.get("deletionTimestamp"):
                 return obj, False
             meta["deletionTimestamp"] = stamp(now)
             obj.setdefault("status", {})["phase"] = "Terminating"
-            if request.dry_run:
+            if dry_run:
                 return obj, False
             obj = _ordered(kind, obj)
             self.store.put(key, obj)
             self._after(key, now)
             return obj, False
-        if policy == "Foreground" and kind.name in _OWNERS:
-            finalizers = [*finalizers]
         if finalizers:
             if not meta.get("deletionTimestamp"):
                 meta["deletionTimestamp"] = stamp(now)
@@ -399,7 +399,7 @@ class Writer:
                 if meta.get("generation"):
                     meta["generation"] += 1
                 obj = _ordered(kind, obj)
-                if not request.dry_run:
+                if not dry_run:
                     self.store.put(key, obj)
             return obj, False
         if kind.name == "pods" and not kind.group:
@@ -407,7 +407,7 @@ class Writer:
             meta["deletionGracePeriodSeconds"] = 0
             meta["generation"] = meta.get("generation", 0) + 1
             obj = _ordered(kind, obj)
-        if request.dry_run:
+        if dry_run:
             return obj, True
         gone = self.store.delete(key)
         self._after(key, now)
@@ -434,7 +434,7 @@ _CREATED_BY_UPDATE = frozenset({
 _ANSWERED_WHOLE = frozenset({"pods", "namespaces", "serviceaccounts", "services", "persistentvolumes",
                              "persistentvolumeclaims", "podtemplates", "resourcequotas", "customresourcedefinitions",
                              "storageclasses", "volumeattachments", "csinodes"})  # fmt: skip
-_OWNERS = frozenset({"deployments", "replicasets", "statefulsets", "daemonsets", "jobs", "cronjobs"})
+_STATUS_PARTS = frozenset({"status", "approval", "binding", "finalize"})
 
 
 def _without_status(kind: ResourceType, obj: Json) -> Json:

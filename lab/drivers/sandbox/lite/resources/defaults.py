@@ -73,7 +73,7 @@ def _volume(volume: Json) -> None:
 def _container(container: Json, *, host_network: bool, template: bool) -> None:
     image = container.get("image", "")
     tag = image.rpartition("/")[2].partition(":")[2] if "@" not in image else "digest"
-    _fill(container, imagePullPolicy="Always" if tag in ("", "latest") else "IfNotPresent")
+    _fill(container, imagePullPolicy="Always" if image and tag in ("", "latest") else "IfNotPresent")
     _fill(container, terminationMessagePath="/dev/termination-log", terminationMessagePolicy="File")
     _fill(container, resources={})
     for port in container.get("ports") or []:
