@@ -74,6 +74,7 @@ class ManifestError(ValueError):
         self.path = path
         self.warnings = warnings
         self.pod = pod
+        self.pod = pod
 
 
 @dataclass(frozen=True, slots=True)
