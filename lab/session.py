@@ -162,7 +162,12 @@ class Session(Labs):
 
         node = self.node(lab)
         progress(Step(1, 3, "Waiting for the API server to settle"))
-        settle(node, lambda text: progress(Step(1, 3, "Waiting for the API server to settle", text)))
+        settle(
+            node,
+            self.scenario(lab.scenario, lab.seed).wants,
+            patience=node.patience,
+            say=lambda text: progress(Step(1, 3, "Waiting for the API server to settle", text)),
+        )
         progress(Step(2, 3, "Looking at the node"))
         name = f"{lab.name}-{self._stamp()}.tar.gz"
         notes: list[str] = []
@@ -203,7 +208,7 @@ class Session(Labs):
 
         lab = lab or self.lab()
         node = self.node(lab)
-        settle(node)
+        settle(node, self.scenario(lab.scenario, lab.seed).wants, patience=node.patience)
         return self._capture(lab, node, out)
 
     # Help

@@ -54,6 +54,7 @@ class FakeNode:
 
     name = "fake-control-plane"
     api: ApiAccess | None = None
+    patience = 0.0
 
     def __init__(self, root: Path) -> None:
         self.root = root
