@@ -279,11 +279,14 @@ def _container(container: _Container, hidden: Mapping[str, str], told: int, out:
             pod=pod,
         )
         _work_in(spec.working_dir or "/")
+        # The first process of a pid namespace gets no signal that it has no handler for: until the program has its
+        # own, a stop ends it at once.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
+        _take_title(container.program, container.argv)
         os.environ.clear()
         os.environ.update({"PATH": _PATH, "HOME": "/", **spec.env})
         if container.program == "kube-apiserver":
             os.environ.update(hidden)
-        _take_title(container.program, container.argv)
         gc.enable()
         os.write(told, b"started\n")
         os.close(told)

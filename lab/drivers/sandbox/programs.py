@@ -73,7 +73,6 @@ def run(program: str, argv: Sequence[str]) -> NoReturn:
             code = _server()([program, *argv[1:]])
         else:
             _idle(program)
-            code = 0
     except SystemExit as ended:
         code = ended.code if isinstance(ended.code, int) else 0 if ended.code is None else 1
     except BaseException:
@@ -94,11 +93,10 @@ def _server() -> Callable[[list[str]], int]:
     return serve
 
 
-def _idle(program: str) -> None:
-    ended = []
+def _idle(program: str) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: ended.append(True))
+        signal.signal(number, lambda *_: os._exit(0))
     if _IDLE[program]:
         print(f"{program} (lite): {_IDLE[program]}", file=sys.stderr, flush=True)
-    while not ended:
-        signal.sigtimedwait([signal.SIGUSR1], 3600)
+    while True:
+        signal.pause()
