@@ -9,24 +9,27 @@ import asyncio
 import base64
 import random
 from collections.abc import AsyncGenerator
+from copy import deepcopy
 from datetime import datetime
 from typing import Any
 
 import msgspec
 
-from . import answers, gojson
+from . import answers, gojson, managed
 from .audit import RawBody
 from .border import ApiError, Json, Outcome, Request, Watch
+from .convert import stamp
 from .exchange import NOT_ALLOWED, NOT_FOUND, Exchange
 from .http import Response
 from .lookups import Lookups
 from .pod_streams import CONNECTED, PodStreams
 from .registry import Registry
-from .resources import ResourceType, group_versions
+from .resources import ResourceType, group_versions, schema_name
 from .reviews import Reviews
 from .status import failure
 
 _BODY_LIMIT = 3 * (1 << 20)
+_TOKEN_SECONDS = 3600
 _REVIEWS = {
     ("authentication.k8s.io", "tokenreviews"),
     ("authentication.k8s.io", "selfsubjectreviews"),
@@ -106,35 +109,28 @@ class ResourceRoutes:
         return exchange.send(outcome.code, outcome.object, media=media)
 
     def _review(self, exchange: Exchange, request: Request) -> Outcome:
+        """Answer what nothing stores: its body is decoded as any other, then told to `reviews`."""
         decoded = self._registry.decode(request)
-        before = msgspec.json.decode(msgspec.json.encode(decoded.object))
+        if request.subresource == "token" and decoded.object["spec"].get("expirationSeconds") is None:
+            decoded.object["spec"]["expirationSeconds"] = _TOKEN_SECONDS
+        before = deepcopy(decoded.object)
         try:
             answer = self._reviews.answer(request, decoded.object)
         except ApiError as error:
             error.audit_object = before
             raise
+        made: Json = dict(answer["metadata"])
         if request.subresource == "token":
-            made = {
-                "name": request.name,
-                "namespace": request.namespace,
-                "creationTimestamp": _stamp(exchange.received),
-            }
             account = self._lookups.get("", "serviceaccounts", request.namespace, request.name) or {"metadata": {}}
-            made = {
-                "name": made["name"],
-                "namespace": made["namespace"],
-                "uid": account["metadata"].get("uid", ""),
-                **made,
-            }
-            answer = {**answer, "metadata": made}
+            made = {"name": request.name, "namespace": request.namespace, "uid": account["metadata"].get("uid", "")}
             token_id = _token_id(answer["status"]["token"])
             exchange.event.annotations["authentication.kubernetes.io/issued-credential-id"] = f"JTI={token_id}"
-        elif request.resource == "selfsubjectreviews":
-            answer = {
-                **answer,
-                "metadata": {**answer.get("metadata", {}), "creationTimestamp": _stamp(exchange.received)},
-            }
-        return Outcome(201, answer, audit_object=before)
+        if request.resource in ("serviceaccounts", "selfsubjectreviews"):
+            made["creationTimestamp"] = stamp(exchange.received)
+        owned = _managed_fields(before, request, exchange.received)
+        if owned and request.resource != "selfsubjectrulesreviews":
+            made["managedFields"] = owned
+        return Outcome(201, {**answer, "metadata": made}, audit_object=before, warnings=decoded.warnings)
 
     def _note_request(self, exchange: Exchange, decoded: Json | None, *, refused: int) -> None:
         """Put the request's object in the audit event, as far as the server got with it."""
@@ -253,8 +249,13 @@ def border_request(exchange: Exchange, kind: ResourceType) -> Request:
     )
 
 
-def _stamp(moment: datetime) -> str:
-    return moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+def _managed_fields(review: Json, request: Request, now: datetime) -> list[Json]:
+    group, _, version = review["apiVersion"].rpartition("/")
+    asked = {key: value for key, value in review.items() if key != "status"}
+    schema = schema_name(group, version, review["kind"])
+    return managed.updated(
+        schema, None, asked, [], request.field_manager, review["apiVersion"], request.subresource, now
+    )
 
 
 def _token_id(token: str) -> str:

@@ -16,7 +16,6 @@ from .border import Json, Request, UserInfo
 from .status import FieldError, failure, invalid
 from .tokens import Claims, Tokens
 
-_HOUR = 3600
 _SHORTEST = 600
 _LONGEST = 1 << 32
 
@@ -103,7 +102,7 @@ class Reviews:
 
     def _token(self, request: Request, review: Json) -> Json:
         spec: Mapping[str, Any] = review.get("spec") or {}
-        seconds = int(spec.get("expirationSeconds") or _HOUR)
+        seconds = int(spec["expirationSeconds"])
         if not _SHORTEST <= seconds <= _LONGEST:
             why = (
                 "may not specify a duration less than 10 minutes"
