@@ -247,3 +247,18 @@ async def test_a_stop_ends_watches_and_is_quick(pki: Path) -> None:
         await asyncio.wait_for(reader.read(), 5)
         assert server.health.stopping
         writer.close()
+
+
+async def test_a_watch_may_hold_up_the_end_for_the_time_it_is_given(pki: Path) -> None:
+    with started(pki) as server:
+        await server.open()
+        context = ssl.create_default_context(cafile=str(pki / "ca.crt"))
+        context.load_cert_chain(pki / "super.crt", pki / "super.key")
+        reader, writer = await asyncio.open_connection(*server.listener.getsockname(), ssl=context)
+        writer.write(b"GET /api/v1/namespaces?watch=1 HTTP/1.1\r\n\r\n")
+        await asyncio.wait_for(reader.readuntil(b'"ADDED"'), 5)
+        closing = asyncio.ensure_future(server.close(grace=30))
+        await asyncio.sleep(0.1)
+        assert not closing.done()
+        writer.close()
+        await asyncio.wait_for(closing, 5)

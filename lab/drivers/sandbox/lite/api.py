@@ -166,12 +166,16 @@ class Api:
         return response
 
     async def _until_done(self, event: Event, stream: Stream) -> Stream:
+        ended = audit.COMPLETE
         try:
             async for chunk in stream:
                 yield chunk
+        except Exception as error:
+            ended = audit.PANIC
+            self._tell(event, error)
         finally:
             await stream.aclose()
-            self._auditor.record(event, audit.COMPLETE)
+            self._auditor.record(event, ended)
 
     def _panic(self, event: Event, error: Exception) -> Response:
         """Record and survive a mistake of ours, as the real server survives a panic."""
