@@ -210,6 +210,7 @@ class SandboxApi:
         plain = socket.socket(fileno=descriptors[0])
         try:
             plain.settimeout(timeout)
+            plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             return context.wrap_socket(plain, server_hostname="127.0.0.1")
         except BaseException:
             plain.close()
