@@ -14,7 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from .border import Json
-from .resources.schema import Field, Schema, schema
+from .resources.schema import NAMED_KINDS, Field, Schema, schema
 
 _WORDS = {str: "string", bool: "bool", int: "number", float: "number", list: "array", dict: "object"}
 _INTEGERS = {
@@ -54,10 +54,13 @@ class Converter:
     def _struct(self, value: Any, kind: Schema, path: str, dotted: str, *, top: bool) -> Json:
         if value is None:
             value = {}
+        named = top or kind.name in NAMED_KINDS
         for name in value:
-            if name not in kind.fields and not (top and name in ("kind", "apiVersion")):
+            if name not in kind.fields and not (named and name in ("kind", "apiVersion")):
                 self.unknown.append(f"{path}.{name}" if path else name)
         result: Json = {}
+        if named and not top:
+            result = {name: value[name] for name in ("kind", "apiVersion") if value.get(name)}
         for name, field in kind.fields.items():
             given = value.get(name)
             where = f"{path}.{name}" if path else name

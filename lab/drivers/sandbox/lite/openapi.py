@@ -15,7 +15,7 @@ import msgspec
 
 from .border import Json
 from .resources import ResourceType, group_versions, schema_name, table
-from .resources.schema import SCALARS, Field, known, schema
+from .resources.schema import NAMED_KINDS, SCALARS, Field, known, schema
 from .resources.words import describe_field, describe_type
 
 _PREFIXES = {
@@ -212,7 +212,7 @@ class _Definitions:
             type_name = self._todo.pop()
             name = definition_name(type_name)
             if name not in self._found:
-                self._found[name] = self._struct(type_name, top=False)
+                self._found[name] = self._struct(type_name, top=type_name in NAMED_KINDS)
 
     def _need(self, type_name: str) -> None:
         if definition_name(type_name) not in self._found:

@@ -45,6 +45,15 @@ class Registry:
         self._writer = Writer(self.store, self._keeper.after)
         self._subresources = Subresources(self.store, self._writer)
 
+    @property
+    def ca_bundle(self) -> str:
+        """The cluster CA in PEM, as each namespace's kube-root-ca.crt has it."""
+        return self._keeper.ca_bundle
+
+    @ca_bundle.setter
+    def ca_bundle(self, pem: str) -> None:
+        self._keeper.ca_bundle = pem
+
     def exists(self, group: str, version: str, resource: str) -> ResourceType | None:
         """Return the resource type of a path's group, version and plural, or None."""
         return lookup(group, version, resource)
@@ -113,7 +122,7 @@ class Registry:
         On a store that holds a cluster already the fresh cluster's are left out: what a person deleted stays deleted.
         """
         made_for = cluster or Cluster()
-        self._keeper.ca_bundle = made_for.ca_bundle
+        self.ca_bundle = made_for.ca_bundle or self.ca_bundle
         if not self.store.exists(Key("/namespaces", "", "kube-system")):
             for obj in fresh_cluster(made_for, self._clock()):
                 self.ensure(obj)

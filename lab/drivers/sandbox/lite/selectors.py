@@ -62,13 +62,13 @@ def field_selector(text: str, kind: ResourceType) -> tuple[Match | None, str]:
         if not term:
             continue
         if not parsed:
-            raise bad_request(
-                f'Unable to find {quoted(kind.api_version)} that match label selector "", field selector '
-                f"{quoted(text)}: invalid selector: {quoted(text)}; can't understand {quoted(term)}"
-            )
+            raise bad_request(f"invalid selector: '{text}'; can't understand '{term}'")
         field, operator, value = parsed.groups()
         if field not in known:
-            raise bad_request(f"field label not supported: {field}")
+            if kind.stored_as in _FIELDS:
+                raise bad_request(f"field label not supported: {field}")
+            only = ", ".join(quoted(name) for name in _COMMON)
+            raise bad_request(f"{quoted(field)} is not a known field selector: only {only}")
         value = re.sub(r"\\([\\,=])", r"\1", value)
         if field == "metadata.name" and operator != "!=":
             name = value
@@ -109,7 +109,7 @@ class _Requirement:
 def _requirements(text: str) -> list[_Requirement]:
     tokens = _TOKEN.findall(text)
     if "".join(tokens) != re.sub(r"\s", "", text):
-        raise _unparsable(text, text)
+        raise _unparsable(text, "!, identifier, or 'end of string'")
     found: list[_Requirement] = []
     at = 0
 
@@ -122,31 +122,47 @@ def _requirements(text: str) -> list[_Requirement]:
     while at < len(tokens):
         key = take()
         if key == "!":
-            found.append(_Requirement(take(), lambda value: value is None))
+            found.append(_Requirement(_identifier(take()), lambda value: value is None))
         else:
+            key = _identifier(key)
             operator = take()
             if operator in ("", ","):
                 at -= 1
                 found.append(_Requirement(key, lambda value: value is not None))
-            elif operator in ("=", "=="):
-                found.append(_Requirement(key, _equal(_word(take, tokens, at), wanted=True)))
-            elif operator == "!=":
-                found.append(_Requirement(key, _equal(_word(take, tokens, at), wanted=False)))
+            elif operator in ("=", "==", "!="):
+                found.append(_Requirement(key, _equal(_word(take, tokens, at), wanted=operator != "!=")))
             elif operator in ("in", "notin"):
-                if take() != "(":
-                    raise _unparsable(text, key)
-                values = set()
-                while (token := take()) not in (")", ""):
-                    if token != ",":
-                        values.add(token)
-                found.append(_Requirement(key, _among(frozenset(values), wanted=operator == "in")))
+                found.append(_Requirement(key, _among(_values(take), wanted=operator == "in")))
             elif operator in ("<", ">"):
-                found.append(_Requirement(key, _compared(operator, take())))
+                found.append(_Requirement(key, _compared(operator, _identifier(take()))))
             else:
-                raise _unparsable(text, operator)
-        if at < len(tokens) and take() != ",":
-            raise _unparsable(text, tokens[at - 1])
+                raise _unparsable(operator, "in, notin, =, ==, !=, gt, lt")
+        if at < len(tokens):
+            if take() != ",":
+                raise _unparsable(tokens[at - 1], "',' or 'end of string'")
+            if at == len(tokens):
+                raise _unparsable("", "identifier after ','")
     return found
+
+
+def _identifier(token: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][-A-Za-z0-9_./]*", token):
+        raise _unparsable(token, "!, identifier, or 'end of string'")
+    return token
+
+
+def _values(take: Callable[[], str]) -> frozenset[str]:
+    """Take the values of a set, with its brackets."""
+    opening = take()
+    if opening != "(":
+        raise bad_request(f"unable to parse requirement: found '{opening}' expected: '('")
+    values = set()
+    while (token := take()) != ")":
+        if token == "" or token in "(=!<>":
+            raise _unparsable(token, "',', or ')'")
+        if token != ",":
+            values.add(token)
+    return frozenset(values)
 
 
 def _word(take: Callable[[], str], tokens: list[str], at: int) -> str:
@@ -175,5 +191,5 @@ def _compared(operator: str, bound: str) -> Callable[[str | None], bool]:
     return want
 
 
-def _unparsable(text: str, at: str) -> Exception:
-    return bad_request(f"unable to parse requirement: found {quoted(at)} in {quoted(text)}")
+def _unparsable(found: str, expected: str) -> Exception:
+    return bad_request(f"unable to parse requirement: found '{found}', expected: {expected}")

@@ -30,6 +30,10 @@ SCALARS = frozenset(
 )
 
 
+NAMED_KINDS = frozenset({"core/v1.PersistentVolumeClaim", "meta/v1.DeleteOptions"})
+"""Types that say their kind and apiVersion where they are part of another object, too."""
+
+
 @dataclass(frozen=True, slots=True)
 class Field:
     """One field of a type.
