@@ -9,16 +9,30 @@ Source of the format: kube-apiserver 1.34, apiserver/pkg/apis/audit/v1 and plugi
 from __future__ import annotations
 
 import re
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from datetime import datetime, timedelta
+from typing import Final
 
 import msgspec
 
-Level = Literal["None", "Metadata", "Request", "RequestResponse"]
-Stage = Literal["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"]
+from .audit_event import FullEvent, Level, Stage, is_start, read_event
+from .audit_log_files import log_names, normal_time, unpacked
+
+__all__ = [
+    "EventClass",
+    "FullEvent",
+    "LogReader",
+    "LogStatistics",
+    "events",
+    "is_of",
+    "is_start",
+    "log_names",
+    "normal_time",
+    "read_log",
+    "unpacked",
+]
+
 
 _BLOCK: Final = 1 << 16
 # Blank lines, which only hands make, are looked for no further than this: counting lines costs a sixth of the speed.
@@ -28,13 +42,10 @@ LONGEST_LINE: Final = 64 << 20
 #: No more events than this are kept for their nonce, and no more classes told apart: a log can be forged.
 MOST_KEPT: Final = 10_000
 
-_NO_BODY: Final = msgspec.Raw()
-_NULL: Final = msgspec.Raw(b"null")
 # Only a starting server looks for the priority classes of the system, and only once.
 _START_RESOURCE: Final = "priorityclasses"
 _SAME_START: Final = timedelta(seconds=60)
 _LEGACY: Final = re.compile(rb'\S+ AUDIT: id="[^"]*" stage="(\w*)"')
-_TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 
 
 class ObjectRef(msgspec.Struct, frozen=True, gc=False):
@@ -62,65 +73,11 @@ class _Event(msgspec.Struct, gc=False):
     requestObject: _Body | list[msgspec.Raw] | None = None  # noqa: N815
 
 
-class _FullRef(msgspec.Struct, gc=False):
-    resource: str = ""
-    apiGroup: str = ""  # noqa: N815
-    apiVersion: str = ""  # noqa: N815
-    subresource: str = ""
-    namespace: str = ""
-    name: str = ""
-
-
-class _User(msgspec.Struct, gc=False):
-    username: str = ""
-    groups: tuple[str, ...] = ()
-
-
-class _Status(msgspec.Struct, gc=False):
-    code: int = 0
-
-
-class FullEvent(msgspec.Struct, gc=False):
-    """One event with everything that a person or a check asks for; the bodies as they stand in the log."""
-
-    level: Level
-    stage: Stage
-    kind: str = ""
-    apiVersion: str = ""  # noqa: N815
-    auditID: str = ""  # noqa: N815
-    requestURI: str = ""  # noqa: N815
-    verb: str = ""
-    user: _User = msgspec.field(default_factory=_User)
-    impersonatedUser: _User | None = None  # noqa: N815
-    sourceIPs: tuple[str, ...] = ()  # noqa: N815
-    userAgent: str = ""  # noqa: N815
-    objectRef: _FullRef | None = None  # noqa: N815
-    responseStatus: _Status | None = None  # noqa: N815
-    requestObject: msgspec.Raw = _NO_BODY  # noqa: N815
-    responseObject: msgspec.Raw = _NO_BODY  # noqa: N815
-    requestReceivedTimestamp: str = ""  # noqa: N815
-    stageTimestamp: str = ""  # noqa: N815
-    annotations: dict[str, str] = msgspec.field(default_factory=dict)
-
-    @property
-    def has_request_object(self) -> bool:
-        return _is_body(self.requestObject)
-
-    @property
-    def has_response_object(self) -> bool:
-        return _is_body(self.responseObject)
-
-
 # level, stage, verb, what about, whether requestObject is there.
 _Key = tuple[str, str, str, ObjectRef | None, bool]
 
 _decode_lines = msgspec.json.Decoder(_Event).decode_lines
 _decode_line = msgspec.json.Decoder(_Event).decode
-_decode_full = msgspec.json.Decoder(FullEvent).decode
-
-
-def _is_body(raw: msgspec.Raw) -> bool:
-    return raw is not _NO_BODY and raw != _NULL
 
 
 @dataclass(frozen=True, slots=True)
@@ -396,7 +353,7 @@ class LogReader:
 
     def _look_for_start(self, line: bytes) -> None:
         """Begin anew where the line is the first of what a starting server asks of itself."""
-        event = _full(line)
+        event = read_event(line)
         if event is None or not is_start(event):
             return
         time = normal_time(event.requestReceivedTimestamp)
@@ -410,35 +367,13 @@ class LogReader:
         self._counts, self._starting, self._examples = {}, {}, {}
 
     def _look_for_nonce(self, line: bytes) -> None:
-        event = _full(line)
+        event = read_event(line)
         if event is None or len(self._found) >= MOST_KEPT:
             return
         name = event.objectRef.name if event.objectRef is not None else ""
         texts = (event.auditID, event.requestURI, name)
         if any(nonce.decode() in text for nonce in self._nonces for text in texts):
             self._found.append(event)
-
-
-def _full(line: bytes) -> FullEvent | None:
-    try:
-        return _decode_full(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-
-
-def is_start(event: FullEvent) -> bool:
-    """Whether only a starting API server makes this request: its own look for the system's priority classes.
-
-    Source: pkg/registry/scheduling/rest (post-start hook scheduling/bootstrap-system-priority-classes).
-    """
-    ref = event.objectRef
-    return (
-        event.user.username == "system:apiserver"
-        and ref is not None
-        and ref.resource == "priorityclasses"
-        and event.verb in ("get", "create")
-        and ref.name in ("system-node-critical", "system-cluster-critical")
-    )
 
 
 def read_log(chunks: Iterable[bytes], since: str | None = None, nonces: Iterable[str] = ()) -> LogStatistics:
@@ -460,86 +395,12 @@ def events(chunks: Iterable[bytes]) -> Iterator[tuple[int, FullEvent]]:
             rest = b""
         for line in lines:
             number += 1
-            event = _full(line)
+            event = read_event(line)
             if event is not None:
                 yield number, event
-    event = _full(rest) if rest else None
+    event = read_event(rest) if rest else None
     if event is not None:
         yield number + 1, event
-
-
-def unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the bytes of a log that may be gzip'ed; a damaged or cut gzip ends where it no longer can be read."""
-    iterator = iter(chunks)
-    first = next(iterator, b"")
-    if not first.startswith(b"\x1f\x8b"):
-        yield first
-        yield from iterator
-        return
-    decompressor = zlib.decompressobj(wbits=31)
-    chunk = first
-    while True:
-        try:
-            data = decompressor.decompress(chunk, 1 << 20)
-            while data:
-                yield data
-                data = decompressor.decompress(decompressor.unconsumed_tail, 1 << 20)
-        except zlib.error:
-            return
-        chunk = decompressor.unused_data
-        if decompressor.eof:
-            if not chunk:
-                chunk = next(iterator, b"")
-            decompressor = zlib.decompressobj(wbits=31)
-        else:
-            chunk = next(iterator, b"")
-        if not chunk:
-            return
-
-
-_ROTATED: Final = re.compile(r"-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}")
-
-
-def log_names(names: Iterable[str], log: str) -> tuple[str, ...]:
-    """Return a log's own names among those in its folder, the oldest first: rotated ones (`.gz` too), then itself.
-
-    `log` is the log's name without its folder. Source: lumberjack 2.2: `audit-2026-11-23T02-36-32.662.log`.
-    """
-    stem, dot, suffix = log.rpartition(".")
-    if not dot:
-        stem, suffix = log, ""
-    rotated = []
-    has_log = False
-    for name in names:
-        if name == log:
-            has_log = True
-            continue
-        plain = name.removesuffix(".gz")
-        if plain.startswith(stem) and plain.endswith(dot + suffix):
-            stamp = plain[len(stem) : len(plain) - len(dot + suffix)]
-            if _ROTATED.fullmatch(stamp):
-                rotated.append((stamp, name))
-    ordered = [name for _, name in sorted(rotated)]
-    return (*ordered, log) if has_log else tuple(ordered)
-
-
-def normal_time(text: str) -> str | None:
-    """Return an RFC 3339 time as the log writes it (`2026-11-23T02:26:42.934150Z`), None for what is none.
-
-    Such texts compare as the times do.
-    """
-    match = _TIME.fullmatch(text)
-    if match is None:
-        return None
-    day, clock, fraction, zone = match.groups()
-    micros = ((fraction or "") + "000000")[:6]
-    if zone in ("Z", "z"):
-        return f"{day}T{clock}.{micros}Z"
-    try:
-        moment = datetime.fromisoformat(f"{day}T{clock}.{micros}{zone}").astimezone(UTC)
-    except (ValueError, OverflowError):
-        return None
-    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 def _between(one: str, other: str) -> timedelta:

@@ -1,7 +1,7 @@
-"""Owns the defaults and the validation that the kubelet puts a static pod through, in its order and its words.
+"""Owns the validation that the kubelet puts a static pod through, in its order and its words.
 
 A subset of what Kubernetes validates: everything a person is likely to touch in kube-apiserver.yaml. Source: Kubernetes
-1.34, pkg/apis/core/{v1/defaults,validation/validation}.go and pkg/kubelet/config/common.go.
+1.34, pkg/apis/core/validation/validation.go.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from . import gotext
 from .pod_decode import Path, dotted, go_json
+from .pod_defaults import SOURCES
 
 _LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
@@ -41,13 +42,6 @@ _LABEL_VALUE_WORDS: Final = (
 _HOST_PATH_TYPES: Final = (
     "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
 )  # fmt: skip
-#: The volume sources in the order in which they are looked at; a second one is refused under the name beside it.
-_SOURCES: Final = (
-    "emptyDir", "hostPath", "gitRepo", "gcePersistentDisk", "awsElasticBlockStore", "secret", "nfs", "iscsi",
-    "glusterfs", "flocker", "persistentVolumeClaim", "rbd", "cinder", "cephfs", "quobyte", "downwardAPI", "fc",
-    "flexVolume", "azureFile", "configMap", "vsphereVolume", "azureDisk", "portworxVolume", "photonPersistentDisk",
-    "scaleIO", "projected", "storageos", "csi", "ephemeral", "image",
-)  # fmt: skip
 _SOURCE_SAID: Final = {"cephfs": "cephFS", "downwardAPI": "downwarAPI", "vsphereVolume": "vsphereVolume"}
 
 
@@ -59,109 +53,9 @@ class FieldError:
     path: Path
 
 
-def default_pod(pod: dict[str, Any]) -> None:
-    """Fill in what Kubernetes fills in: in place, on the decoded pod."""
-    spec = pod.setdefault("spec", {})
-    spec.setdefault("dnsPolicy", "ClusterFirst")
-    spec.setdefault("restartPolicy", "Always")
-    spec.setdefault("securityContext", {})
-    spec.setdefault("terminationGracePeriodSeconds", 30)
-    spec.setdefault("schedulerName", "default-scheduler")
-    spec.setdefault("enableServiceLinks", True)
-    if "serviceAccount" in spec:
-        spec.setdefault("serviceAccountName", spec["serviceAccount"])
-    for volume in spec.get("volumes", ()):
-        if not any(source in volume for source in _SOURCES):
-            volume["emptyDir"] = {}
-        if "hostPath" in volume:
-            volume["hostPath"].setdefault("type", "")
-    for container in (*spec.get("containers", ()), *spec.get("initContainers", ())):
-        _default_container(container, host_network=bool(spec.get("hostNetwork")))
-
-
-def _default_container(container: dict[str, Any], *, host_network: bool) -> None:
-    image = container.get("image", "")
-    untagged = "@" not in image and ":" not in image.rpartition("/")[2]
-    latest = untagged or image.endswith(":latest")
-    if not container.get("imagePullPolicy"):
-        container["imagePullPolicy"] = "Always" if latest else "IfNotPresent"
-    if not container.get("terminationMessagePath"):
-        container["terminationMessagePath"] = "/dev/termination-log"
-    if not container.get("terminationMessagePolicy"):
-        container["terminationMessagePolicy"] = "File"
-    for port in container.get("ports", ()):
-        port.setdefault("protocol", "TCP")
-        if host_network and not port.get("hostPort") and port.get("containerPort"):
-            port["hostPort"] = port["containerPort"]
-    for name in ("livenessProbe", "readinessProbe", "startupProbe"):
-        probe = container.get(name)
-        if probe is not None:
-            for key, value in (("timeoutSeconds", 1), ("periodSeconds", 10), ("successThreshold", 1)):
-                probe[key] = probe.get(key) or value
-            probe["failureThreshold"] = probe.get("failureThreshold") or 3
-            if "httpGet" in probe:
-                probe["httpGet"]["path"] = probe["httpGet"].get("path") or "/"
-                probe["httpGet"]["scheme"] = probe["httpGet"].get("scheme") or "HTTP"
-
-
 def validate_pod(pod: dict[str, Any]) -> list[FieldError]:
     """Return everything that is wrong with a defaulted pod, in the kubelet's order."""
     return _Validation(pod).run()
-
-
-def forbidden_reference(pod: dict[str, Any]) -> tuple[str, Path] | None:
-    """Return the kind of API object that a static pod may not refer to, and where it does; None where it does not.
-
-    Source: HasAPIObjectReference, with the feature gate PreventStaticPodAPIReferences, on since 1.34.
-    """
-    spec = pod["spec"]
-    if spec.get("serviceAccountName"):
-        return "serviceaccounts", ("spec", "serviceAccountName")
-    for kind, keys in (
-        ("secrets", ("secret", "secretKeyRef", "secretRef")),
-        ("configmaps", ("configMap", "configMapKeyRef", "configMapRef")),
-    ):
-        found = _reference(spec, keys)
-        if found:
-            return kind, found
-        if kind == "secrets" and spec.get("imagePullSecrets"):
-            return kind, ("spec", "imagePullSecrets")
-    if spec.get("resourceClaims"):
-        return "resourceclaims", ("spec", "resourceClaims")
-    for index, volume in enumerate(spec.get("volumes", ())):
-        at: Path = ("spec", "volumes", index)
-        for source, kind in (
-            ("csi", "csidrivers (via CSI volumes)"),
-            ("glusterfs", "endpoints (via glusterFS volumes)"),
-            ("persistentVolumeClaim", "persistentvolumeclaims"),
-            ("ephemeral", "persistentvolumeclaims (via ephemeral volumes)"),
-            ("azureFile", "secrets"),
-        ):
-            if source in volume:
-                return kind, (*at, source)
-        for part in volume.get("projected", {}).get("sources", ()):
-            if "serviceAccountToken" in part:
-                return "serviceaccounts (via projected volumes)", (*at, "projected")
-            if "clusterTrustBundle" in part:
-                return "clustertrustbundles", (*at, "projected")
-            if "podCertificate" in part:
-                return "podcertificates", (*at, "projected")
-    return None
-
-
-def _reference(spec: dict[str, Any], keys: Sequence[str]) -> Path | None:
-    volume_key, env_key, from_key = keys
-    for index, volume in enumerate(spec.get("volumes", ())):
-        if volume_key in volume or any(volume_key in part for part in volume.get("projected", {}).get("sources", ())):
-            return ("spec", "volumes", index)
-    for group in ("initContainers", "containers"):
-        for index, container in enumerate(spec.get(group, ())):
-            at: Path = ("spec", group, index)
-            if any(env_key in (env.get("valueFrom") or {}) for env in container.get("env", ())):
-                return (*at, "env")
-            if any(from_key in source for source in container.get("envFrom", ())):
-                return (*at, "envFrom")
-    return None
 
 
 def host_path_value(value: str) -> str:
@@ -271,7 +165,7 @@ class _Validation:
 
     def _source(self, volume: dict[str, Any], at: Path) -> None:
         seen = False
-        for source in _SOURCES:
+        for source in SOURCES:
             if source not in volume:
                 continue
             if seen:

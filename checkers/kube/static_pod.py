@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from .goyaml import YAMLError, decode_yaml
 from .pod_decode import DecodeError, Decoder, Path, UnknownField, dotted, go_json, kind_and_version
-from .pod_validation import default_pod, forbidden_reference, validate_pod
+from .pod_defaults import default_pod, forbidden_reference
+from .pod_validation import validate_pod
 
 __all__ = [
     "Container",

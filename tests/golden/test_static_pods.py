@@ -33,6 +33,8 @@ AROUND = Surroundings(
     can_pull=False,
     cpus=Decimal("1.8"),
     recursive_read_only=False,
+    labels={"kubernetes.io/os": "linux", "kubernetes.io/hostname": "cks-control-plane"},
+    port=6443,
 )
 
 # Rows that the forecast does not get right, with the reason; a test holds that none of them is stale.

@@ -1,0 +1,95 @@
+"""Owns one event of an audit log, as JSON holds it: the fields that are asked for, the bodies left as they stand.
+
+Source: kube-apiserver 1.34, apiserver/pkg/apis/audit/v1.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+Level = Literal["None", "Metadata", "Request", "RequestResponse"]
+Stage = Literal["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"]
+
+_NO_BODY: Final = msgspec.Raw()
+_NULL: Final = msgspec.Raw(b"null")
+
+
+class EventRef(msgspec.Struct, gc=False):
+    resource: str = ""
+    apiGroup: str = ""  # noqa: N815
+    apiVersion: str = ""  # noqa: N815
+    subresource: str = ""
+    namespace: str = ""
+    name: str = ""
+
+
+class EventUser(msgspec.Struct, gc=False):
+    username: str = ""
+    groups: tuple[str, ...] = ()
+
+
+class EventStatus(msgspec.Struct, gc=False):
+    code: int = 0
+
+
+class FullEvent(msgspec.Struct, gc=False):
+    """One event with everything that a person or a check asks for; the bodies as they stand in the log."""
+
+    level: Level
+    stage: Stage
+    kind: str = ""
+    apiVersion: str = ""  # noqa: N815
+    auditID: str = ""  # noqa: N815
+    requestURI: str = ""  # noqa: N815
+    verb: str = ""
+    user: EventUser = msgspec.field(default_factory=EventUser)
+    impersonatedUser: EventUser | None = None  # noqa: N815
+    sourceIPs: tuple[str, ...] = ()  # noqa: N815
+    userAgent: str = ""  # noqa: N815
+    objectRef: EventRef | None = None  # noqa: N815
+    responseStatus: EventStatus | None = None  # noqa: N815
+    requestObject: msgspec.Raw = _NO_BODY  # noqa: N815
+    responseObject: msgspec.Raw = _NO_BODY  # noqa: N815
+    requestReceivedTimestamp: str = ""  # noqa: N815
+    stageTimestamp: str = ""  # noqa: N815
+    annotations: dict[str, str] = msgspec.field(default_factory=dict)
+
+    @property
+    def has_request_object(self) -> bool:
+        return _is_body(self.requestObject)
+
+    @property
+    def has_response_object(self) -> bool:
+        return _is_body(self.responseObject)
+
+
+_decode_full = msgspec.json.Decoder(FullEvent).decode
+
+
+def _is_body(raw: msgspec.Raw) -> bool:
+    return raw is not _NO_BODY and raw != _NULL
+
+
+def read_event(line: bytes) -> FullEvent | None:
+    """Read one line of a log; None for what is no audit event."""
+    try:
+        return _decode_full(line)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def is_start(event: FullEvent) -> bool:
+    """Whether only a starting API server makes this request: its own look for the system's priority classes.
+
+    Source: pkg/registry/scheduling/rest (post-start hook scheduling/bootstrap-system-priority-classes).
+    """
+    ref = event.objectRef
+    return (
+        event.user.username == "system:apiserver"
+        and ref is not None
+        and ref.resource == "priorityclasses"
+        and event.verb in ("get", "create")
+        and ref.name in ("system-node-critical", "system-cluster-critical")
+    )
