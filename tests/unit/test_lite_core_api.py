@@ -152,3 +152,4 @@ async def test_a_stream_that_breaks_is_a_panic_in_the_log(
     monkeypatch.setattr("lab.drivers.sandbox.lite.resource_routes._events", broken)
     await cluster.ask("GET", f"{CM}?watch=1", "super")
     assert [event["stage"] for event in cluster.events] == ["RequestReceived", "ResponseStarted", "Panic"]
+    assert cluster.events[-1]["responseStatus"]["message"] == "APIServer panic'd: RuntimeError: broken"

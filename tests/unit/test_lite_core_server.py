@@ -146,6 +146,16 @@ def test_an_unknown_flag_is_one_plain_line(pki: Path, capsys: pytest.CaptureFixt
     assert capsys.readouterr().err == "Error: unknown flag: --audit-log-file\n"
 
 
+def test_a_storage_that_cannot_be_used_ends_with_1(
+    pki: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = pki / "file"
+    file.touch()
+    monkeypatch.setenv("CKS_LITE_STORAGE", str(file / "etcd"))
+    assert serve(command(pki)) == 1
+    assert 'run.go:72] "command failed" err=' in capsys.readouterr().err.splitlines()[-1]
+
+
 def _recorded(row: dict[str, Any]) -> str:
     last = str(row["stderr"][-1])
     marker = 'E run.go:72] "command failed" err='

@@ -179,15 +179,17 @@ class Api:
 
     def _panic(self, event: Event, error: Exception) -> Response:
         """Record and survive a mistake of ours, as the real server survives a panic."""
-        words = f"{type(error).__name__}: {error}"
-        self._klog.line(
-            "E", "wrap.go:57", f"apiserver panic'd on {event.request.method} {event.request.target}: {words}"
-        )
-        self._klog.plain("".join(traceback.format_exception(error)).rstrip())
-        event.status = failure(500, "InternalError", f"APIServer panic'd: {words}").status
-        event.status = {key: event.status[key] for key in ("metadata", "status", "message", "reason", "code")}
+        self._tell(event, error)
         self._auditor.record(event, audit.PANIC)
         return answers.text(500, "This request caused apiserver to panic. Look in the logs for details.\n")
+
+    def _tell(self, event: Event, error: Exception) -> None:
+        words = f"{type(error).__name__}: {error}"
+        where = f"{event.request.method} {event.request.target}"
+        self._klog.line("E", "wrap.go:57", f"apiserver panic'd on {where}: {words}")
+        self._klog.plain("".join(traceback.format_exception(error)).rstrip())
+        status = failure(500, "InternalError", f"APIServer panic'd: {words}").status
+        event.status = {key: status[key] for key in ("metadata", "status", "message", "reason", "code")}
 
 
 def _timeout_is_good(request: HttpRequest) -> bool:

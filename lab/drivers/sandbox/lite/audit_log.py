@@ -131,8 +131,12 @@ class RotatingFile:
         elif self._size + len(line) > self._max_bytes:
             self.close()
             self._rotate()
+        left = memoryview(line)
         try:
-            self._size += os.write(self._file, line)
+            while left:
+                written = os.write(self._file, left)
+                self._size += written
+                left = left[written:]
         except OSError as error:
             raise LogFileError(os_error(error, "write", self._path)) from None
 

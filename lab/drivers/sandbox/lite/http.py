@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qs, unquote
@@ -70,13 +73,18 @@ class Response:
 Handler = Callable[[HttpRequest], Awaitable[Response]]
 
 
+@lru_cache(maxsize=1)
+def _date(second: int) -> str:
+    return formatdate(second, usegmt=True)
+
+
 def head_of(response: Response, *, method: str, keep_alive: bool) -> bytes:
     """Return the status line and headers of an answer."""
     try:
         phrase = HTTPStatus(response.status).phrase
     except ValueError:
         phrase = f"status code {response.status}"
-    lines = [f"HTTP/1.1 {response.status} {phrase}"]
+    lines = [f"HTTP/1.1 {response.status} {phrase}", f"Date: {_date(int(time.time()))}"]
     lines += [f"{name}: {value}" for name, value in response.headers]
     if response.content_type:
         lines.append(f"Content-Type: {response.content_type}")

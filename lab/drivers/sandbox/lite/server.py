@@ -72,7 +72,8 @@ def serve(argv: Sequence[str]) -> int:
         return 0
     try:
         return asyncio.run(_run(flags, klog))
-    except StartError as error:
+    except (StartError, OSError) as error:
+        # An OSError is the storage's: the real one would say that it does not reach etcd.
         klog.structured("E", "run.go:72", "command failed", err=str(error))
         return 1
 
