@@ -1,34 +1,29 @@
 """Owns the kubelet's side of the API: node, lease, mirror pods and their statuses, one request at a time.
 
-An API server that is down, hangs or refuses never holds up the node: every request is an `Exchange` in init's loop with
-a deadline, and what could not be told is told later. Source: kubelet 1.34, kubelet_node_status.go, mirror_client.go,
+What could not be told is told later. Source: kubelet 1.34, kubelet_node_status.go, mirror_client.go,
 status_manager.go and the lease controller.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
-from . import kubeconfig, node_object, pod_status
+from . import node_object, pod_status
+from .api_client import DEADLINE, ApiClient, Json, Need
 from .clock import Clock
 from .config import Config
-from .http_exchange import Answer, Exchange, request
+from .http_exchange import Answer, Exchange
 from .log import Klog, quoted
 from .pod_status import MIRROR
 from .pod_worker import Worker
 from .pod_workers import PodWorkers
 from .probes import Prober
 
-Json = dict[str, Any]
-_DEADLINE = 5.0
 _LEASE_PERIOD = 10.0
 _NODE_PERIOD = 300.0
-_LIST_PERIOD = 10.0
-_RETRY_FIRST, _RETRY_MOST = 0.1, 2.0
-_SAID_AGAIN = 7.0
+_WATCH_SECONDS = 480
+_WATCH_RETRY = 1.0
 _MERGE = "application/strategic-merge-patch+json"
 
 
@@ -43,21 +38,6 @@ class _Mirror:
     sent: Json | None = None
 
 
-@dataclass(slots=True)
-class _Need:
-    """A request to send: what is logged when it fails, and what is done with a good answer."""
-
-    method: str
-    path: str
-    done: Callable[[Answer], None]
-    body: Json | None = None
-    content_type: str = "application/json"
-    failure: tuple[str, str] = ("", "")
-    values: dict[str, object] = field(default_factory=dict)
-    expected: tuple[int, ...] = (200, 201)
-    prefix: str = ""
-
-
 class ApiSync:
     """Tells the API server what is so. `answered`: whether it has answered since the kubelet's start."""
 
@@ -67,110 +47,53 @@ class ApiSync:
         self._klog = klog
         self._workers = workers
         self._prober = prober
-        self._access: kubeconfig.Access | None = None
-        self._exchange: Exchange | None = None
-        self._not_before = 0.0
-        self._retry = _RETRY_FIRST
-        self._said: dict[str, float] = {}
+        self._client = ApiClient(config, clock, klog)
         self._node_uid = ""
         self._registers = False
         self._since = clock.wall()
         self._lease: Json | None = None
         self._due = {"node": 0.0, "lease": 0.0, "list": 0.0}
         self._mirrors: dict[str, _Mirror] = {}
-        self._listed = False
-        self.answered = False
+        self._watch: Exchange | None = None
+        self._watched = bytearray()
+        self._version = ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether the API server has answered since the kubelet's start."""
+        return self._client.answered
 
     def exchanges(self) -> list[Exchange]:
-        """Return the connection that is open, if one is."""
-        return [] if self._exchange is None else [self._exchange]
+        """Return the connections that are open: one for requests, one for the watch."""
+        return [exchange for exchange in (self._client.exchange, self._watch) if exchange is not None]
 
     def close(self) -> None:
         """Drop what is under way."""
-        if self._exchange is not None:
-            self._exchange.close()
-            self._exchange = None
+        self._client.close()
+        if self._watch is not None:
+            self._watch.close()
+            self._watch = None
 
     def tick(self) -> float | None:
         """Send what is due and return the monotonic moment of the next wake-up."""
         if self._config.kubeconfig is None:
             return None
         now = self._clock.monotonic()
-        if self._exchange is not None and now >= self._exchange.deadline:
-            self._exchange.expire(f"context deadline exceeded (deadline {_DEADLINE:g}s)")
-        if self._exchange is not None:
-            return self._exchange.deadline
-        if now < self._not_before:
-            return self._not_before
-        need = self._need(now)
-        if need is None:
-            return min(self._due.values())
-        self._send(need)
-        return self._not_before if self._exchange is None else self._exchange.deadline
-
-    def _send(self, need: _Need) -> None:
-        now = self._clock.monotonic()
-        try:
-            access = self._access = self._access or kubeconfig.load(self._config.kubeconfig or "", self._config.root)
-        except (OSError, ValueError) as error:
-            self._say("kubeconfig", "server.go:280", "Failed to load kubeconfig", str(error), {})
-            self._not_before = now + _RETRY_MOST
-            return
-        headers = {
-            "User-Agent": f"kubelet/{self._config.version} (linux/{node_object.architecture()}) kubernetes/lite",
-            "Accept": "application/json",
-        }
-        body = b""
-        if need.body is not None:
-            body = json.dumps(need.body, separators=(",", ":")).encode()
-            headers["Content-Type"] = need.content_type
-        address = (access.host, access.port)
-        data = request(need.method, need.path, f"{access.host}:{access.port}", headers, body)
-        exchange = Exchange(address, data, access.context, now + _DEADLINE, lambda answer: self._answer(need, answer))
-        self._exchange = None if exchange.ended else exchange
-
-    def _answer(self, need: _Need, answer: Answer) -> None:
-        self._exchange = None
-        now = self._clock.monotonic()
-        if answer.status:
-            self.answered = True
-        if answer.status in need.expected:
-            self._retry = _RETRY_FIRST
-            need.done(answer)
-            return
-        self._not_before = now + self._retry
-        self._retry = min(self._retry * 2, _RETRY_MOST)
-        if answer.status == 401 or not answer.status:
-            # New certificates may lie there by the next time.
-            self._access = self._access if not answer.status else None
-        where, message = need.failure
-        if where:
-            self._say(f"{where}{need.values}", where, message, need.prefix + self._words(need, answer), need.values)
-
-    def _words(self, need: _Need, answer: Answer) -> str:
-        if answer.status:
-            try:
-                return str(json.loads(answer.body)["message"])
-            except (ValueError, LookupError, TypeError):
-                return f"the server responded with the status code {answer.status}"
-        url = f"{self._access.url if self._access else ''}{need.path}"
-        return f"{need.method.capitalize()} {quoted(url)}: {answer.error}"
-
-    def _say(self, key: str, where: str, message: str, error: str, values: dict[str, object]) -> None:
-        if self._news(key):
-            self._klog.error(where, message, error, **values)
-
-    def _news(self, key: str) -> bool:
-        """Return whether it is time to say this (again): a server that is down would fill the journal."""
-        now = self._clock.monotonic()
-        if now - self._said.get(key, -_SAID_AGAIN) < _SAID_AGAIN:
-            return False
-        self._said[key] = now
-        return True
+        if self._watch is not None and now >= self._watch.deadline:
+            self._watch.expire("context deadline exceeded")
+        for _ in range(3):
+            wake = self._client.busy_until()
+            if wake is not None:
+                return wake
+            need = self._need(now)
+            if need is None:
+                return min(moment for moment in self._due.values() if moment > now)
+            self._client.send(need)
+        return now
 
     # What is needed, the most urgent first
 
-    def _need(self, now: float) -> _Need | None:
+    def _need(self, now: float) -> Need | None:
         if not self._node_uid:
             return self._register() if self._registers else self._find_node()
         if now >= self._due["node"]:
@@ -185,7 +108,7 @@ class ApiSync:
     def _node_path(self) -> str:
         return f"/api/v1/nodes/{self._config.node_name}"
 
-    def _find_node(self) -> _Need:
+    def _find_node(self) -> Need:
         def done(answer: Answer) -> None:
             if answer.status == 404:
                 self._registers = True
@@ -193,7 +116,7 @@ class ApiSync:
             else:
                 self._took_node(answer)
 
-        return _Need(
+        return Need(
             "GET",
             f"{self._node_path}?resourceVersion=0&timeout=10s",
             done,
@@ -202,7 +125,7 @@ class ApiSync:
             prefix=f"error getting node {quoted(self._config.node_name)}: ",
         )
 
-    def _register(self) -> _Need:
+    def _register(self) -> Need:
         def done(answer: Answer) -> None:
             self._registers = False
             if answer.status == 201:
@@ -210,7 +133,7 @@ class ApiSync:
                 name = self._config.node_name
                 self._klog.info("kubelet_node_status.go:78", "Successfully registered node", node=name)
 
-        return _Need(
+        return Need(
             "POST",
             "/api/v1/nodes",
             done,
@@ -223,7 +146,7 @@ class ApiSync:
     def _took_node(self, answer: Answer) -> None:
         self._node_uid = str(_json(answer).get("metadata", {}).get("uid", ""))
 
-    def _report_node(self) -> _Need:
+    def _report_node(self) -> Need:
         status = node_object.node_status(self._config, self._clock.wall(), self._since)
 
         def done(answer: Answer) -> None:
@@ -232,7 +155,7 @@ class ApiSync:
             else:
                 self._due["node"] = self._clock.monotonic() + _NODE_PERIOD
 
-        return _Need(
+        return Need(
             "PATCH",
             f"{self._node_path}/status?timeout=10s",
             done,
@@ -242,7 +165,7 @@ class ApiSync:
             failure=("kubelet_node_status.go:548", "Error updating node status, will retry"),
         )
 
-    def _renew_lease(self) -> _Need:
+    def _renew_lease(self) -> Need:
         folder = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases"
         path = f"{folder}/{self._config.node_name}?timeout=10s"
         failure = ("controller.go:145", "Failed to ensure lease exists, will retry")
@@ -258,23 +181,61 @@ class ApiSync:
 
         if self._lease is None:
             values: dict[str, object] = {"interval": "200ms"}
-            return _Need("GET", path, found, expected=(200, 404), failure=failure, values=values)
+            return Need("GET", path, found, expected=(200, 404), failure=failure, values=values)
         fresh = node_object.lease(self._config, self._node_uid, self._clock.wall())
         if not self._lease:
-            return _Need("POST", f"{folder}?timeout=10s", took, body=fresh, expected=(201, 409), failure=failure)
+            return Need("POST", f"{folder}?timeout=10s", took, body=fresh, expected=(201, 409), failure=failure)
         body = {**self._lease, "spec": fresh["spec"]}
         failure = ("controller.go:195", "Failed to update lease")
-        return _Need("PUT", path, took, body=body, expected=(200, 404, 409), failure=failure)
+        return Need("PUT", path, took, body=body, expected=(200, 404, 409), failure=failure)
 
-    def _list_pods(self) -> _Need:
+    def _list_pods(self) -> Need:
         def done(answer: Answer) -> None:
-            self._due["list"] = self._clock.monotonic() + _LIST_PERIOD
-            self._take_list(_json(answer))
+            found = _json(answer)
+            self._take_list(found)
+            self._open_watch(str(found.get("metadata", {}).get("resourceVersion", "0")))
 
-        path = f"/api/v1/pods?fieldSelector=spec.nodeName%3D{self._config.node_name}&limit=500&resourceVersion=0"
+        path = f"/api/v1/pods?{self._selector}&limit=500&resourceVersion=0"
         failure = ("reflector.go:205", "Failed to watch")
         values: dict[str, object] = {"reflector": "k8s.io/client-go/informers/factory.go:160", "type": "*v1.Pod"}
-        return _Need("GET", path, done, failure=failure, values=values, expected=(200,))
+        return Need("GET", path, done, failure=failure, values=values, expected=(200,))
+
+    @property
+    def _selector(self) -> str:
+        return f"fieldSelector=spec.nodeName%3D{self._config.node_name}"
+
+    def _open_watch(self, version: str) -> None:
+        """Watch the pods of this node: what somebody does to a mirror pod is put right at once."""
+        if self._watch is not None:
+            self._watch.close()
+        path = f"/api/v1/pods?allowWatchBookmarks=true&{self._selector}&resourceVersion={version}"
+        path += f"&timeoutSeconds={_WATCH_SECONDS}&watch=true"
+        # A list is due again when the watch has ended, for whatever reason.
+        deadline = self._due["list"] = self._clock.monotonic() + _WATCH_SECONDS + DEADLINE
+        self._watched.clear()
+        self._watch = self._client.stream(path, deadline, self._watch_ended, self._watch_chunk)
+
+    def _watch_ended(self, answer: Answer) -> None:
+        self._watch = None
+        self._due["list"] = self._clock.monotonic() + (_WATCH_RETRY if not answer.status else 0.0)
+
+    def _watch_chunk(self, chunk: bytes) -> None:
+        self._watched += chunk
+        *lines, rest = bytes(self._watched).split(b"\n")
+        self._watched[:] = rest
+        for line in lines:
+            try:
+                event = json.loads(line)
+                self._take_event(str(event["type"]), event["object"])
+            except (ValueError, KeyError, TypeError):
+                self._due["list"] = self._clock.monotonic()
+
+    def _take_event(self, kind: str, pod: Json) -> None:
+        metadata = pod.get("metadata", {})
+        mirror = self._mirrors.get(f"{metadata.get('name')}_{metadata.get('namespace')}")
+        ends = kind == "DELETED" or bool(metadata.get("deletionTimestamp"))
+        if kind == "ERROR" or (ends and mirror is not None and mirror.uid == metadata.get("uid")):
+            self._due["list"] = self._clock.monotonic()
 
     def _take_list(self, answer: Json) -> None:
         before, self._mirrors = self._mirrors, {}
@@ -290,7 +251,7 @@ class ApiSync:
                 mirror.sent = old.sent
             self._mirrors[key] = mirror
 
-    def _pods_need(self) -> _Need | None:
+    def _pods_need(self) -> Need | None:
         workers = {worker.pod.full_name: worker for worker in self._shown()}
         for key, mirror in self._mirrors.items():
             worker = workers.get(key)
@@ -310,13 +271,14 @@ class ApiSync:
         return None
 
     def _shown(self) -> list[Worker]:
-        """Return the pods that are to be seen: of each name one, the one that ends only if no other is there."""
-        order = sorted(self._workers.workers.values(), key=lambda worker: worker.phase != "terminating")
+        """Return the pods that are to be seen, of each name one: one that waits for the end of another is not."""
+        phases = ("waiting", "terminating", "rejected", "running")
+        order = sorted(self._workers.workers.values(), key=lambda worker: phases.index(worker.phase))
         return list({worker.pod.full_name: worker for worker in order if worker.pod.file}.values())
 
-    def _delete(self, key: str, mirror: _Mirror, worker: Worker | None) -> _Need:
+    def _delete(self, key: str, mirror: _Mirror, worker: Worker | None) -> Need:
         reference = f"{mirror.namespace}/{mirror.name}"
-        if self._news(f"delete {mirror.uid}"):
+        if self._client.news(f"delete {mirror.uid}"):
             self._klog.info("kubelet.go:3203", "Trying to delete pod", pod=reference, podUID=mirror.uid)
         options: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
         if mirror.uid:
@@ -328,7 +290,7 @@ class ApiSync:
                 words = "Deleted mirror pod as it didn't match the static Pod"
                 self._klog.info("kubelet.go:3209", words, pod=reference)
 
-        return _Need(
+        return Need(
             "DELETE",
             f"/api/v1/namespaces/{mirror.namespace}/pods/{mirror.name}",
             done,
@@ -338,9 +300,9 @@ class ApiSync:
             values={"pod": reference},
         )
 
-    def _create(self, key: str, worker: Worker) -> _Need:
+    def _create(self, key: str, worker: Worker) -> Need:
         pod = worker.pod
-        if self._news(f"create {pod.uid}"):
+        if self._client.news(f"create {pod.uid}"):
             self._klog.info("kubelet.go:3220", "Creating a mirror pod for static pod", pod=pod.reference)
 
         def done(answer: Answer) -> None:
@@ -351,7 +313,7 @@ class ApiSync:
                 # Something of that name is there: it goes, if it is a pod that claims to be on this node.
                 self._mirrors[key] = _Mirror(pod.namespace, pod.name, "", "")
 
-        return _Need(
+        return Need(
             "POST",
             f"/api/v1/namespaces/{pod.namespace}/pods",
             done,
@@ -361,14 +323,14 @@ class ApiSync:
             values={"pod": pod.reference},
         )
 
-    def _report_pod(self, mirror: _Mirror, worker: Worker, status: Json) -> _Need:
+    def _report_pod(self, mirror: _Mirror, worker: Worker, status: Json) -> Need:
         def done(answer: Answer) -> None:
             if answer.status == 200:
                 mirror.sent = status
             else:
                 self._due["list"] = 0.0
 
-        return _Need(
+        return Need(
             "PATCH",
             f"/api/v1/namespaces/{mirror.namespace}/pods/{mirror.name}/status",
             done,

@@ -60,6 +60,8 @@ class Exchange:
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self._socket: socket.socket | ssl.SSLSocket = socket.socket(family, socket.SOCK_STREAM)
         self._socket.setblocking(False)
+        # The request follows the handshake's last record: Nagle would hold it for the other side's delayed ACK.
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.fd: int = self._socket.fileno()
         try:
             code = self._socket.connect_ex(address)

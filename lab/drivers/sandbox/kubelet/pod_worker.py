@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,6 +23,7 @@ from .log import Klog, quoted
 from .pace import Pace
 from .pod_spec import Container, StaticPod, argv, environment
 from .probes import ASKED, Prober
+from .volumes import Volumes
 
 Phase = Literal["waiting", "running", "rejected", "terminating", "gone"]
 Statuses = Mapping[str, Sequence[ContainerStatus]]
@@ -31,8 +31,6 @@ Statuses = Mapping[str, Sequence[ContainerStatus]]
 
 LOGS = "/var/log/pods"
 _LOG_LINKS = "/var/log/containers"
-_VOLUME_RETRY = 0.5
-_VOLUME_RETRY_MOST = 122.0
 _REPEAT = 10.0
 """Seconds between two lines that say the same about a container that waits."""
 
@@ -73,12 +71,6 @@ class Waiting:
 
 
 @dataclass(slots=True)
-class _Try:
-    due: float = 0.0
-    wait: float = _VOLUME_RETRY
-
-
-@dataclass(slots=True)
 class Worker:
     """One pod. `wake` is the monotonic moment at which `step` has something to do, None: only after an event."""
 
@@ -92,11 +84,14 @@ class Worker:
     wake: float | None = None
     not_before: float = 0.0
     gone_at: float = 0.0
-    _volumes: dict[str, _Try] = field(default_factory=dict)
-    _mounted: set[str] = field(default_factory=set)
+    volumes: Volumes = field(init=False)
     _retry: dict[str, float] = field(default_factory=dict)
     _said: dict[str, tuple[str, float]] = field(default_factory=dict)
     _stopped: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        host = self.host
+        self.volumes = Volumes(self.pod, host.root, host.clock, host.klog, host.pace.volume_retry_cap)
 
     def step(self, statuses: Statuses) -> None:
         """Do what is due. `statuses` are the pod's containers as the runtime sees them now."""
@@ -104,7 +99,9 @@ class Worker:
         if self.phase == "terminating":
             self._terminate(statuses)
         elif self.phase in ("waiting", "running"):
-            ready = self._set_up_volumes()
+            ready = self.volumes.set_up()
+            if self.volumes.wake is not None:
+                self._wake_at(self.volumes.wake)
             if self.phase == "running" and ready:
                 self._sync(statuses)
 
@@ -112,11 +109,7 @@ class Worker:
         """Let the containers start."""
         self.phase = "running"
         self.start_time = self.host.clock.wall()
-        for volume in self.pod.mounted_volumes():
-            unique = f"kubernetes.io/{_plugin(volume.kind)}/{self.pod.uid}-{volume.name}"
-            words = f"operationExecutor.VerifyControllerAttachedVolume started for volume {quoted(volume.name)}"
-            detail = f"(UniqueName: {quoted(unique)}) pod {quoted(self.pod.name)} (UID: {quoted(self.pod.uid)}) "
-            self.host.klog.info("reconciler_common.go:251", f"{words} {detail}", pod=self.pod.reference)
+        self.volumes.announce()
 
     def reject(self, reason: str, message: str) -> None:
         """Refuse the pod for good: it stays, failed, until its manifest changes."""
@@ -136,41 +129,6 @@ class Worker:
     def kill(self, container_id: str, grace: float) -> None:
         """End one container; it is restarted by the rules."""
         self.host.runtime.stop(container_id, min(grace, self.host.pace.grace_cap))
-
-    # Volumes
-
-    def _set_up_volumes(self) -> bool:
-        now = self.host.clock.monotonic()
-        for volume in self.pod.mounted_volumes():
-            if volume.name in self._mounted:
-                continue
-            attempt = self._volumes.setdefault(volume.name, _Try())
-            if now < attempt.due:
-                self._wake_at(attempt.due)
-                continue
-            try:
-                hostpath.set_up(self.host.root, self.pod, volume)
-            except hostpath.VolumeError as error:
-                self._volume_failed(volume.name, _plugin(volume.kind), attempt, str(error))
-            else:
-                self._mounted.add(volume.name)
-        return all(volume.name in self._mounted for volume in self.pod.mounted_volumes())
-
-    def _volume_failed(self, name: str, plugin: str, attempt: _Try, words: str) -> None:
-        now = self.host.clock.monotonic()
-        unique = f"kubernetes.io/{plugin}/{self.pod.uid}-{name}"
-        until = _go_time(self.host.clock.wall() + attempt.wait, now + attempt.wait)
-        self.host.klog.plain(
-            "E",
-            "nestedpendingoperations.go:348",
-            f'Operation for "{{volumeName:{unique} podName:{self.pod.uid} nodeName:}}" failed. '
-            f"No retries permitted until {until} (durationBeforeRetry {duration(attempt.wait)}). "
-            f"Error: MountVolume.SetUp failed for volume {quoted(name)} (UniqueName: {quoted(unique)}) "
-            f'pod "{self.pod.name}" (UID: "{self.pod.uid}") : {words}',
-        )
-        attempt.due = now + min(attempt.wait, self.host.pace.volume_retry_cap)
-        attempt.wait = min(attempt.wait * 2, _VOLUME_RETRY_MOST)
-        self._wake_at(attempt.due)
 
     # Containers
 
@@ -416,15 +374,6 @@ class Worker:
 def _newest(statuses: Statuses, container: Container) -> ContainerStatus | None:
     group = statuses.get(container.name)
     return group[0] if group else None
-
-
-def _plugin(kind: str) -> str:
-    return {"hostPath": "host-path", "emptyDir": "empty-dir"}.get(kind, kind.lower())
-
-
-def _go_time(wall: float, monotonic: float) -> str:
-    stamp = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(wall)) + f".{int(wall % 1 * 1e9):09d}"
-    return f"{stamp} +0000 UTC m=+{monotonic:.9f}"
 
 
 def image_id(reference: str) -> str:
