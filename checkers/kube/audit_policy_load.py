@@ -16,6 +16,7 @@ from .goyaml_nodes import Document, Node, YAMLError
 from .goyaml_text import json_string, json_text
 from .goyaml_types import (
     BOOL,
+    BOOL_POINTER,
     OBJECT_META,
     TEXT,
     Struct,
@@ -46,7 +47,7 @@ _RULE = struct_type(
         "namespaces": list_of(TEXT),
         "nonResourceURLs": list_of(TEXT),
         "omitStages": _STAGES_TYPE,
-        "omitManagedFields": BOOL,
+        "omitManagedFields": BOOL_POINTER,
     },
 )
 POLICY = struct_type(
@@ -61,6 +62,40 @@ POLICY = struct_type(
     },
 )
 
+# Without an apiVersion the file is decoded into the internal type, whose fields have no JSON names of their own.
+_INTERNAL_STAGES = list_of(text_type("audit.Stage"))
+_INTERNAL = struct_type(
+    "audit.Policy",
+    {
+        "kind": TEXT,
+        "apiVersion": TEXT,
+        **OBJECT_META.fields,
+        "Rules": list_of(
+            struct_type(
+                "audit.PolicyRule",
+                {
+                    "Level": text_type("audit.Level"),
+                    "Users": list_of(TEXT),
+                    "UserGroups": list_of(TEXT),
+                    "Verbs": list_of(TEXT),
+                    "Resources": list_of(
+                        struct_type(
+                            "audit.GroupResources",
+                            {"Group": TEXT, "Resources": list_of(TEXT), "ResourceNames": list_of(TEXT)},
+                        )
+                    ),
+                    "Namespaces": list_of(TEXT),
+                    "NonResourceURLs": list_of(TEXT),
+                    "OmitStages": _INTERNAL_STAGES,
+                    "OmitManagedFields": BOOL,
+                },
+            )
+        ),
+        "OmitStages": _INTERNAL_STAGES,
+        "OmitManagedFields": BOOL,
+    },
+)
+
 _OPTIONS = frozenset(
     ("WatchEvent", "ListOptions", "GetOptions", "DeleteOptions", "CreateOptions", "UpdateOptions", "PatchOptions")
 )
@@ -68,8 +103,10 @@ _OPTIONS = frozenset(
 _KINDS = {
     (GROUP, "v1"): _OPTIONS | {"Event", "EventList", "PolicyList"},
     (GROUP, "__internal"): frozenset(("Event", "EventList", "PolicyList")),
-    ("", "v1"): _OPTIONS | {"Status", "APIVersions", "APIGroup", "APIGroupList", "APIResourceList"},
+    ("", "v1"): _OPTIONS,
 }
+# Kinds that are known in every version.
+_UNVERSIONED = frozenset(("Status", "APIVersions", "APIGroup", "APIGroupList", "APIResourceList"))
 
 _SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
 _SUBDOMAIN_TEXT = (
@@ -135,7 +172,7 @@ def load(data: bytes, *, version: tuple[int, int], scheme: str) -> LoadedPolicy:
         is_json = not error.text.startswith(("yaml:", "json:", "unsupported map key"))
         prefix = "couldn't get version/kind; json parse error: " if is_json else ""
         raise PolicyError(f"failed decoding: {prefix}{error.text}", error.line) from None
-    policy, strict = _convert(document, scheme)
+    policy, strict = _convert(document, data, scheme)
     warnings: tuple[str, ...] = ()
     if document.strict_error is not None:
         strict.insert(0, document.strict_error)
@@ -149,7 +186,7 @@ def load(data: bytes, *, version: tuple[int, int], scheme: str) -> LoadedPolicy:
     return LoadedPolicy(rules, _texts(policy, "omitStages"), bool(policy.get("omitManagedFields")), warnings)
 
 
-def _convert(document: Document, scheme: str) -> tuple[Struct, list[str]]:
+def _convert(document: Document, data: bytes, scheme: str) -> tuple[Struct, list[str]]:
     """Decode the document into a policy; returns it with the strict errors of its fields."""
     root = document.root
     try:
@@ -161,9 +198,12 @@ def _convert(document: Document, scheme: str) -> tuple[Struct, list[str]]:
         # Without a version the decoder fills in that of its target, the internal one.
         group, version = GROUP, "__internal"
     line = document.line(("apiVersion",))
+    if not version:
+        missing = f"Object 'apiVersion' is missing in '{data.decode('utf-8', 'replace')}'"
+        raise PolicyError(f"failed decoding: {missing}", line)
     if kind != "Policy" or (group, version) not in ((GROUP, "v1"), (GROUP, "__internal")):
-        package = "audit" if version == "__internal" else "v1"
-        if kind in _KINDS.get((group, version), ()):
+        package = "audit" if version == "__internal" and kind not in _UNVERSIONED else "v1"
+        if kind in _UNVERSIONED or kind in _KINDS.get((group, version), ()):
             raise PolicyError(
                 f"failed decoding: converting ({package}.{kind}) to (audit.Policy): unknown conversion",
                 document.line(("kind",)),
@@ -176,12 +216,13 @@ def _convert(document: Document, scheme: str) -> tuple[Struct, list[str]]:
         raise PolicyError(
             f"failed decoding: no kind {quote(kind)} is registered for {said} in scheme {quote(scheme)}", line
         )
-    if version == "__internal":
-        raise PolicyError(f"unknown group version field {GROUP}/__internal, Kind=Policy in policy", line)
     try:
-        return decode_struct(root, POLICY)
+        decoded = decode_struct(root, _INTERNAL if version == "__internal" else POLICY)
     except TypeMismatch as error:
         raise PolicyError(f"failed decoding: {error.text}", error.line) from None
+    if version == "__internal":
+        raise PolicyError(f"unknown group version field {GROUP}/__internal, Kind=Policy in policy", line)
+    return decoded
 
 
 def _texts(struct: Struct, name: str) -> tuple[str, ...]:
@@ -233,7 +274,7 @@ class _Refusals:
         self.texts.setdefault(text, self._document.line(path))
 
     def named(self, text: str) -> str:
-        """Print a value of a named string type: as JSON from 1.34 on, as %#v before."""
+        """Print a level, which is no plain string to Go: as JSON from 1.34 on, as %#v before."""
         return json_string(text) if self._version >= (1, 34) else quote(text)
 
     def listed(self, texts: tuple[str, ...]) -> str:
@@ -245,7 +286,7 @@ class _Refusals:
         for i, stage in enumerate(stages):
             if stage not in STAGES:
                 allowed = ",".join(STAGES)
-                said = f"{name}[{i}]: Invalid value: {self.named(stage)}: allowed stages are {allowed}"
+                said = f"{name}[{i}]: Invalid value: {quote(stage)}: allowed stages are {allowed}"
                 self.add(said, *path, i)
 
 

@@ -7,11 +7,12 @@ went well to the end; errors of the step to JSON (keys, infinities) come last. O
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 from .goyaml_nodes import Document, Node, YAMLError
 from .goyaml_scalars import MERGE, ScalarError, resolve
-from .goyaml_text import format_float, go_syntax
+from .goyaml_text import format_float, go_syntax, json_float
 
 # go-yaml's limit of the nesting of flow collections and of indentations.
 MOST_DEPTH = 10_000
@@ -67,10 +68,10 @@ class _Open:
 
 
 class Composer:
-    """Takes the events of one document and gives its tree. `colon` is the letter that stands for a hidden `:`."""
+    """Takes the events of one document and gives its tree. `hidden`: letters, and what they stand for in the file."""
 
-    def __init__(self, colon: str) -> None:
-        self._colon = colon
+    def __init__(self, hidden: Mapping[str, str]) -> None:
+        self._hidden = str.maketrans(dict(hidden))
         self._open: list[_Open] = []
         self._anchors: dict[str, _Open | _Value] = {}
         self._root: _Value | None = None
@@ -80,10 +81,15 @@ class Composer:
         self._key_error: YAMLError | None = None
         self._infinite = False
 
+    @property
+    def awaits_value(self) -> bool:
+        """Say whether the innermost mapping has a key whose value has not come yet."""
+        return bool(self._open) and self._open[-1].key is not None
+
     def scalar(self, event: Any) -> None:
         """Take a scalar: a plain or tagged one is resolved, a quoted one is text."""
         line = event.start_mark.line + 1
-        text = event.value.replace(self._colon, ":") if self._colon in event.value else event.value
+        text = event.value if event.value.isascii() else event.value.translate(self._hidden)
         tag = event.tag or ""
         implicit = event.implicit[0]
         raw: Any = text
@@ -97,7 +103,7 @@ class Composer:
             if not math.isfinite(raw):
                 self._infinite = True
             elif raw.is_integer() and abs(raw) < 1e21:
-                value = int(raw)
+                value = int(json_float(raw))
         done = _Value(Node(value, line), raw, 1)
         done.is_merge = text == "<<" and (implicit or tag == MERGE)
         self._decoded += 1

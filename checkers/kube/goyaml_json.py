@@ -130,7 +130,9 @@ class _Reader:
         if at is not None:
             self._at = at
         if self._at >= len(self._data):
-            return self._ended()
+            # Go feeds its scanner one blank at the end, to see whether it was waiting for something.
+            inside = where.startswith(("in ", "after decimal point"))
+            return YAMLError(f"invalid character ' ' {where}", self._line_here()) if inside else self._ended()
         return YAMLError(f"invalid character {_character(self._data[self._at])} {where}", self._line_here())
 
     def _key(self) -> tuple[str, int]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 # go-yaml reads its input in pieces of this size: a bad byte is only seen once the scanner needs its piece.
 CHUNK = 512
+# So many characters ahead the scanner looks: only then it sees that the last one is incomplete.
+_AHEAD = 3
 
 _FORBIDDEN = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -46,6 +48,8 @@ def characters(data: bytes) -> Characters:
         text = text[: bad.start()]
     if problem is None:
         return Characters(text)
+    if problem.startswith("incomplete"):
+        return Characters(text, problem, max(len(text) - _AHEAD, 0))
     start = max((end + mark) // CHUNK * CHUNK - mark, 0)
     return Characters(text, problem, len(body[:start].decode("utf-8", "ignore")))
 
@@ -94,5 +98,7 @@ def _utf16(body: bytes, order: str) -> Characters:
         text = text[: bad.start()]
     if problem is None:
         return Characters(text)
+    if problem.startswith("incomplete"):
+        return Characters(text, problem, max(len(text) - _AHEAD, 0))
     start = max((end + 2) // CHUNK * CHUNK - 2, 0)
     return Characters(text, problem, len(body[:start].decode(codec, "ignore")))

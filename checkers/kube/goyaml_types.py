@@ -7,6 +7,7 @@ Source: sigs.k8s.io/json (a fork of encoding/json, case-sensitive); golden/polic
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,6 +24,7 @@ class GoType:
     """A Go type: `name` as Go prints it, `kind` what JSON it takes.
 
     kind: string, bool, int64, list, map, struct, time (RFC 3339), raw (anything), by what the value decodes to.
+    `pointer`: a null takes away the value that an earlier key of the same name has set.
     """
 
     name: str
@@ -30,10 +32,12 @@ class GoType:
     item: GoType | None = None
     fields: Mapping[str, GoType] = field(default_factory=dict, repr=False)
     struct: str = ""
+    pointer: bool = False
 
 
 TEXT = GoType("string", "string")
 BOOL = GoType("bool", "bool")
+BOOL_POINTER = GoType("bool", "bool", pointer=True)
 INT64 = GoType("int64", "int64")
 TIME = GoType("v1.Time", "time")
 RAW = GoType("v1.FieldsV1", "raw")
@@ -97,11 +101,12 @@ class _Decoder:
         """Return the node's value as the type; the value that is there already where Go would leave it alone."""
         kind = node.kind
         if into.kind == "time":
-            return _time(node, existing)
+            where = f"struct field {self._struct}.{'.'.join(self._fields)}"
+            return _time(node, existing, where)
         if into.kind == "raw":
             return node.value
         if kind == "null":
-            return None if into.kind in ("list", "map") else existing
+            return None if into.pointer or into.kind in ("list", "map") else existing
         if into.kind == "struct" and kind == "object":
             return self._object(node, into, existing, path)
         if into.kind == "map" and kind == "object":
@@ -186,7 +191,7 @@ _STEPS = (
     ("-", re.compile("-")),
     ("02", re.compile(r"\d\d", re.ASCII)),
     ("T", re.compile("T")),
-    ("15", re.compile(r"\d\d", re.ASCII)),
+    ("15", re.compile(r"\d\d?", re.ASCII)),
     (":", re.compile(":")),
     ("04", re.compile(r"\d\d", re.ASCII)),
     (":", re.compile(":")),
@@ -195,14 +200,13 @@ _STEPS = (
 )
 _RANGES = {
     "01": ("month", 1, 12),
-    "02": ("day", 1, 31),
     "15": ("hour", 0, 23),
     "04": ("minute", 0, 59),
     "05": ("second", 0, 59),
 }
 
 
-def _time(node: Node, existing: Any) -> Any:
+def _time(node: Node, existing: Any, where: str) -> Any:
     """Read a time as metav1.Time does.
 
     Raises TypeMismatch at once: an error of its own decoder ends Go's decoding.
@@ -210,23 +214,41 @@ def _time(node: Node, existing: Any) -> Any:
     if node.kind == "null":
         return existing
     if node.kind != "string":
-        raise TypeMismatch(f"json: cannot unmarshal {node.kind} into Go value of type string", node.line)
+        raise TypeMismatch(f"json: cannot unmarshal {node.kind} into Go {where} of type string", node.line)
     text, rest = node.value, node.value
+    date: list[int] = []
     out_of_range = ""
     for element, pattern in _STEPS:
         found = pattern.match(rest)
         if found is None:
             layout = "2006-01-02T15:04:05Z07:00"
-            said = f'parsing time {quote(text)} as "{layout}": cannot parse {quote(rest)} as {quote(element)}'
-            raise TypeMismatch(said, node.line)
+            said = f'cannot parse {_time_quote(rest)} as "{element}"'
+            raise TypeMismatch(f'parsing time {_time_quote(text)} as "{layout}": {said}', node.line)
         rest = rest[found.end() :]
+        if element in ("2006", "01", "02"):
+            date.append(int(found[0]))
+        if element == "Z07:00" and found[0] != "Z":
+            for zone, number, largest in (("hour", found[0][1:3], 24), ("minute", found[0][4:6], 60)):
+                if int(number) > largest:
+                    said = f"parsing time {_time_quote(text)}: time zone offset {zone} out of range"
+                    raise TypeMismatch(said, node.line)
         name, least, most = _RANGES.get(element, ("", 0, 0))
         if name and not out_of_range and not least <= int(found[0][:2]) <= most:
             out_of_range = name
-            raise TypeMismatch(f"parsing time {quote(text)}: {name} out of range", node.line)
+            raise TypeMismatch(f"parsing time {_time_quote(text)}: {name} out of range", node.line)
     if rest:
-        raise TypeMismatch(f"parsing time {quote(text)}: extra text: {quote(rest)}", node.line)
+        raise TypeMismatch(f"parsing time {_time_quote(text)}: extra text: {_time_quote(rest)}", node.line)
+    year, month, day = date
+    # The Gregorian calendar repeats after 400 years, and Python's begins with the year 1.
+    if not 1 <= day <= monthrange(year % 400 + 2000, month)[1]:
+        raise TypeMismatch(f"parsing time {_time_quote(text)}: day out of range", node.line)
     return text
+
+
+def _time_quote(text: str) -> str:
+    """Quote as Go's time package does: every byte that is no printable ASCII by its number."""
+    escaped = "".join(f"\\{c}" if c in '"\\\\' else c for c in text)
+    return '"' + "".join(c if " " <= c < "\x7f" else "".join(f"\\x{b:02x}" for b in c.encode()) for c in escaped) + '"'
 
 
 OBJECT_META = struct_type(
