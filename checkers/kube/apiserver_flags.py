@@ -14,10 +14,10 @@ from typing import Final
 from . import gotext
 from .apiserver_flag_table import FEATURE_GATES, REMOVED_FEATURE_GATES, FlagKind, Version, flags_of
 from .apiserver_options import AuditOptions, read_audit_options, validate_audit, validate_options
+from .gocsv import split_csv
 
 _QUANTITY: Final = re.compile(r"[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?")
 _QUANTITY_WORDS: Final = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-_STRAY_QUOTE: Final = 'extraneous or missing " in quoted-field'
 _SHORTHANDS: Final = {"h": "help", "v": "v"}
 _LISTS: Final = frozenset(("strings", "stringArray"))
 
@@ -330,59 +330,6 @@ def _is_ip(text: str) -> bool:
     if (text.startswith(":") and not text.startswith("::")) or (text.endswith(":") and not text.endswith("::")):
         return False
     return all(re.fullmatch(r"[0-9a-fA-F]{1,4}", group) for group in groups if group)
-
-
-def split_csv(text: str) -> list[str]:
-    """Split one value of a list flag as Go's encoding/csv reads its first record.
-
-    Raises GoValueError for stray quotes.
-    """
-    if text == "":
-        return []
-    line = text.splitlines()[0] if text.strip("\r\n") else ""
-    if not line:
-        raise gotext.GoValueError("EOF")
-    fields: list[str] = []
-    at = 0
-    while True:
-        if line[at : at + 1] == '"':
-            field, at = _quoted_field(line, at)
-        else:
-            end = line.find(",", at)
-            end = len(line) if end < 0 else end
-            field = line[at:end]
-            if '"' in field:
-                column = len(line[: at + field.index('"')].encode("utf-8", "surrogateescape")) + 1
-                raise gotext.GoValueError(f'parse error on line 1, column {column}: bare " in non-quoted field')
-            at = end
-        fields.append(field)
-        if at >= len(line):
-            return fields
-        at += 1
-
-
-def _quoted_field(line: str, at: int) -> tuple[str, int]:
-    field = ""
-    start = at + 1
-    while True:
-        end = line.find('"', start)
-        if end < 0:
-            column = len(line.encode("utf-8", "surrogateescape")) + 1
-            raise gotext.GoValueError(
-                f'parse error on line 1, column {column}: extraneous or missing " in quoted-field'
-            )
-        field += line[start:end]
-        follows = line[end + 1 : end + 2]
-        if follows == '"':
-            field += '"'
-            start = end + 2
-        elif follows in ("", ","):
-            return field, end + 1
-        else:
-            column = len(line[:end].encode("utf-8", "surrogateescape")) + 1
-            raise gotext.GoValueError(
-                f'parse error on line 1, column {column}: extraneous or missing " in quoted-field'
-            )
 
 
 def _check_feature_gates(flags: Flags) -> None:

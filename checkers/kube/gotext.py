@@ -16,8 +16,8 @@ _INT_BASE_0: Final = re.compile(
     r"[+-]?(?:0[xX](?:_?[0-9a-fA-F])+|0[bB](?:_?[01])+|0[oO](?:_?[0-7])+|0(?:_?[0-7])*|[1-9](?:_?[0-9])*)", re.ASCII
 )
 _FLOAT: Final = re.compile(
-    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|0[xX](?:[0-9a-fA-F]+\.?[0-9a-fA-F]*|\.[0-9a-fA-F]+)"
-    r"[pP][+-]?[0-9]+|(?i:inf|infinity|nan))",
+    r"[+-]?(?:(?:{d}\.?{d}?|\.{d})(?:[eE][+-]?{d})?|0[xX]_?(?:{h}\.?{h}?|\.{h})[pP][+-]?{d}|(?i:inf|infinity))"
+    r"|(?i:nan)".replace("{d}", "(?:[0-9](?:_?[0-9])*)").replace("{h}", "(?:[0-9a-fA-F](?:_?[0-9a-fA-F])*)"),
     re.ASCII,
 )
 _DURATION_PART: Final = re.compile(r"([0-9]*)(\.?)([0-9]*)([^0-9.]*)", re.ASCII)
@@ -97,7 +97,8 @@ def parse_float(text: str, bits: int = 64) -> float:
     """Read as strconv.ParseFloat does. Raises GoValueError in Go's words."""
     if not _FLOAT.fullmatch(text):
         raise GoValueError(f"strconv.ParseFloat: parsing {quote(text)}: invalid syntax")
-    number = float.fromhex(text) if "x" in text.lower() else float(text)
+    plain = text.replace("_", "")
+    number = float.fromhex(plain) if "x" in plain.lower() else float(plain)
     limit = 3.4028235677973366e38 if bits == 32 else float("inf")
     if "inf" not in text.lower() and (abs(number) >= limit or number in (float("inf"), float("-inf"))):
         raise GoValueError(f"strconv.ParseFloat: parsing {quote(text)}: value out of range")
@@ -107,6 +108,15 @@ def parse_float(text: str, bits: int = 64) -> float:
 def format_float(number: float) -> str:
     """Write a float as `%v` does for the everyday ones: 0, 10, 0.5, -1."""
     return str(int(number)) if number == int(number) and abs(number) < 1e21 else repr(number)
+
+
+def _quote_bytes(text: str) -> str:
+    """Quote as package time does for its errors: byte by byte."""
+    out = []
+    for byte in text.encode("utf-8", "surrogateescape"):
+        char = chr(byte)
+        out.append(f"\\x{byte:02x}" if byte < 0x20 or byte > 0x7F else f"\\{char}" if char in '"\\' else char)
+    return f'"{"".join(out)}"'
 
 
 def parse_duration(text: str) -> int:
@@ -119,22 +129,26 @@ def parse_duration(text: str) -> int:
     if rest == "0":
         return 0
     if not rest:
-        raise GoValueError(f"time: invalid duration {quote(text)}")
+        raise GoValueError(f"time: invalid duration {_quote_bytes(text)}")
     total = 0
     while rest:
         match = _DURATION_PART.match(rest)
         whole, _, fraction, unit = match.groups() if match else ("", "", "", "")
         if not match or not (whole or fraction):
-            raise GoValueError(f"time: invalid duration {quote(text)}")
+            raise GoValueError(f"time: invalid duration {_quote_bytes(text)}")
+        if int(whole or "0") > 1 << 63:
+            raise GoValueError(f"time: invalid duration {_quote_bytes(text)}")
         if not unit:
-            raise GoValueError(f"time: missing unit in duration {quote(text)}")
+            raise GoValueError(f"time: missing unit in duration {_quote_bytes(text)}")
         if unit not in _UNITS:
-            raise GoValueError(f"time: unknown unit {quote(unit)} in duration {quote(text)}")
+            raise GoValueError(f"time: unknown unit {_quote_bytes(unit)} in duration {_quote_bytes(text)}")
         scale = _UNITS[unit]
         total += int(whole or "0") * scale
         if fraction:
             total += int(fraction) * scale // 10 ** len(fraction)
         if total > 1 << 63:
-            raise GoValueError(f"time: invalid duration {quote(text)}")
+            raise GoValueError(f"time: invalid duration {_quote_bytes(text)}")
         rest = rest[match.end() :]
+    if sign > 0 and total == 1 << 63:
+        raise GoValueError(f"time: invalid duration {_quote_bytes(text)}")
     return sign * total

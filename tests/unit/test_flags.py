@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from checkers.kube import gotext
-from checkers.kube.apiserver_flags import FlagError, Flags, aggregate, parse_flags, split_csv
+from checkers.kube.apiserver_flags import FlagError, Flags, aggregate, parse_flags
+from checkers.kube.gocsv import split_csv
 
 
 def parse(*flags: str, version: tuple[int, int] = (1, 34)) -> Flags:
@@ -164,7 +165,8 @@ def test_lists_are_split_as_csv() -> None:
     assert split_csv("") == []
     assert split_csv("a,") == ["a", ""]
     assert split_csv('"a""b"') == ['a"b']
-    with pytest.raises(gotext.GoValueError, match='bare " in non-quoted field'):
+    assert split_csv('\n\n"a\n,b",c\nd') == ["a\n,b", "c"]
+    with pytest.raises(gotext.GoValueError, match='bare " in non-quoted-field'):
         split_csv('a"b')
     with pytest.raises(gotext.GoValueError, match="extraneous or missing"):
         split_csv('"a')
