@@ -191,7 +191,7 @@ class Auditor:
                 subresource=info.subresource,
                 namespace=info.namespace,
                 name=info.name,
-                path=info.path,
+                path="" if info.is_resource else info.path,
             ),
         )
         return Event(

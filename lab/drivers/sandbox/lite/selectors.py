@@ -167,9 +167,12 @@ def _values(take: Callable[[], str]) -> frozenset[str]:
 
 def _word(take: Callable[[], str], tokens: list[str], at: int) -> str:
     """Take a value, which may be empty (`a=`)."""
-    if at < len(tokens) and tokens[at] != ",":
-        return take()
-    return ""
+    if at == len(tokens) or tokens[at] == ",":
+        return ""
+    value = take()
+    if not value[0].isalnum():
+        raise _unparsable(value, "identifier")
+    return value
 
 
 def _equal(value: str, *, wanted: bool) -> Callable[[str | None], bool]:
