@@ -16,7 +16,10 @@ _Answer = TypeVar("_Answer")
 
 
 class Dialog(ModalScreen[_Answer]):
-    """A frame with a title, a body that scrolls, and buttons. `answers`: the buttons' labels and what they answer."""
+    """A frame with a title, a body that scrolls, and buttons.
+
+    `answers`: the buttons' labels and what they answer; `first`: the number of the button that has the keyboard.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "close", id="dialog.close", tooltip="Close this"),
@@ -41,8 +44,11 @@ class Dialog(ModalScreen[_Answer]):
     }
     """
 
-    def __init__(self, title: str, answers: Sequence[tuple[str, _Answer | None]] = (("Close", None),)) -> None:
+    def __init__(
+        self, title: str, answers: Sequence[tuple[str, _Answer | None]] = (("Close", None),), *, first: int = 0
+    ) -> None:
         super().__init__()
+        self._first = first
         self._title = title
         self._answers = tuple(answers)
 
@@ -62,9 +68,9 @@ class Dialog(ModalScreen[_Answer]):
                     )
 
     def on_mount(self) -> None:
-        """Leave room for the buttons whatever the text, and give the first of them the keyboard."""
+        """Leave room for the buttons whatever the text, and give one of them the keyboard."""
         self._fit()
-        self.query_one("#answer-0", Button).focus()
+        self.query_one(f"#answer-{self._first}", Button).focus()
 
     def on_resize(self) -> None:
         """Keep the buttons visible."""
@@ -111,15 +117,11 @@ class TextDialog(Dialog[str]):
 
 
 class Confirm(Dialog[bool]):
-    """A question with yes and no."""
+    """A question with yes and no; the keyboard is on the answer that changes nothing."""
 
     def __init__(self, title: str, text: str, yes: str) -> None:
-        super().__init__(title, ((yes, True), ("Cancel", None)))
+        super().__init__(title, ((yes, True), ("Cancel", None)), first=1)
         self._text = text
-
-    def on_mount(self) -> None:
-        """Give the keyboard to the answer that changes nothing."""
-        self.query_one("#answer-1", Button).focus()
 
     def body(self) -> Sequence[Widget]:
         """Return the question."""

@@ -136,21 +136,23 @@ class NodeTerminal(Terminal):  # type: ignore[misc]  # the library carries no ty
         *names, base = key.split("+") if key != "+" else ["+"]
         modifier = 1 + sum({_MODIFIER_BITS.get(name, 0) for name in names})
         control, alt = bool(modifier - 1 & 4), bool(modifier - 1 & 2)
-        display = self.board.display
+        enhanced = bool(self.board.keyboard.kitty_flags or self.board.keyboard.modify_other_keys)
+        display, escape = self.board.display, constants.ESC if alt else ""
         if base[0] == "f" and base[1:].isdigit():
             display.input_fkey(int(base[1:]), modifier)
         elif base == "tab" and "shift" in names:
             display.input(f"{constants.ESC}[Z")
-        elif control and base in _CONTROL and not self.board.keyboard.kitty_flags:
-            display.input((constants.ESC if alt else "") + _CONTROL[base])
-        elif base == "backspace":
-            display.input((constants.ESC if alt else "") + self._backspace())
+        elif base == "delete":
+            display.input(f"{constants.ESC}[3{f';{modifier}' if modifier > 1 else ''}~")
+        elif base == "backspace" and not control:
+            display.input(escape + (constants.BS if self.board.modes.backarrow_key_sends_bs else constants.DEL))
+        elif control and base in _CONTROL and not enhanced:
+            display.input(escape + _CONTROL[base])
         elif printable and not control and not alt:
             display.input_key(printable)
-        elif (char := character(base)) is not None:
-            display.input_key(char.upper() if "shift" in names else char, modifier if control or alt else 1)
-        else:
+        elif (char := character(base)) is None:
             display.input_key(base, modifier)
-
-    def _backspace(self) -> str:
-        return str(constants.BS if self.board.modes.backarrow_key_sends_bs else constants.DEL)
+        elif alt and not control and not enhanced:
+            display.input(escape + (char.upper() if "shift" in names else char))
+        else:
+            display.input_key(char.upper() if "shift" in names else char, modifier if control or alt else 1)
