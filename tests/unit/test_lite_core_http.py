@@ -7,6 +7,8 @@ from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from lab.drivers.sandbox.lite.http import MAX_BODY, HttpProtocol, HttpRequest, Response
 
@@ -86,6 +88,14 @@ async def test_a_path_is_decoded_and_the_target_kept() -> None:
     assert request.query == {"q": ["=", ""], "r": ["1"]}
 
 
+async def test_headers_are_read_as_utf_8() -> None:
+    echo = Echo()
+    async with serving(echo) as (reader, writer):
+        writer.write("GET / HTTP/1.1\r\nUser-Agent: kübectl\r\nX: ".encode() + b"\xff\r\n\r\n")
+        await answer(reader)
+    assert (echo.requests[0].header("user-agent"), echo.requests[0].header("x")) == ("kübectl", "\ufffd")
+
+
 async def test_who_asks_first_is_told_to_go_on() -> None:
     async with serving(Echo()) as (reader, writer):
         writer.write(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 1\r\n\r\n")
@@ -100,7 +110,10 @@ async def test_who_asks_first_is_told_to_go_on() -> None:
         b"nonsense\r\n\r\n",
         b"GET / HTTP/2.0\r\n\r\n",
         b"GET / HTTP/1.1\r\nno colon\r\n\r\n",
+        b"GET /%zz HTTP/1.1\r\n\r\n",
         b"POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n",
+        b"POST / HTTP/1.1\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n",
         b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
     ],
 )
@@ -137,3 +150,58 @@ async def test_a_stream_comes_in_chunks_and_ends_when_its_client_goes() -> None:
         await asyncio.wait_for(echo.streaming.wait(), DEADLINE)
         writer.close()
         await asyncio.wait_for(echo.gone.wait(), DEADLINE)
+
+
+class Wire(asyncio.Transport):
+    """A connection that is never there."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sent = b""
+        self.closed = False
+
+    def write(self, data: bytes | bytearray | memoryview[int]) -> None:
+        self.sent += bytes(data)
+
+    def close(self) -> None:
+        self.closed = True
+
+    def is_closing(self) -> bool:
+        return self.closed
+
+    def pause_reading(self) -> None: ...
+
+    def resume_reading(self) -> None: ...
+
+
+_PIECES = st.sampled_from(
+    [
+        b"GET ",
+        b"/a",
+        b" HTTP/1.1",
+        b"\r\n",
+        b"\r\n\r\n",
+        b"Content-Length: ",
+        b"Transfer-Encoding: chunked",
+        b"3",
+        b"\xff",
+        b"%",
+    ]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(_PIECES | st.binary(max_size=8), max_size=12))
+def test_no_bytes_bring_it_down(pieces: list[bytes]) -> None:
+    async def converse() -> None:
+        wire = Wire()
+        protocol = HttpProtocol(Echo(), set())
+        protocol.connection_made(wire)
+        for piece in pieces:
+            protocol.data_received(piece)
+        protocol.eof_received()
+        await asyncio.wait_for(protocol.finished(), DEADLINE)
+        assert wire.closed
+        assert protocol.error is None
+
+    asyncio.run(converse())

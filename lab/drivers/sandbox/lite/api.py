@@ -63,7 +63,11 @@ class Api:
         received = self._now()
         self.requests += 1
         audit_id = request.header("audit-id") or str(uuid.uuid4())
-        response = self._chain(request, user, audit_id, received)
+        try:
+            response = self._chain(request, user, audit_id, received)
+        except Exception as error:
+            self._klog.plain("".join(traceback.format_exception(error)).rstrip())
+            response = answers.internal_error(request, type(error).__name__)
         headers = [("Audit-Id", _printable(audit_id)), ("Cache-Control", "no-cache, private"), *response.headers]
         response.headers = response.headers if response.status == 101 else headers
         return response

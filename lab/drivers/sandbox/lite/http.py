@@ -7,6 +7,7 @@ does) and because the real server takes any method, any path and any header, and
 from __future__ import annotations
 
 import asyncio
+import re
 import ssl
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -20,6 +21,10 @@ from urllib.parse import parse_qs, unquote
 MAX_HEAD = 1 << 20
 MAX_BODY = 3 * (1 << 20) + 1
 """One byte over what a handler takes (3 MiB), so that it can tell that a body is too large."""
+
+
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
+_DIGITS = {10: re.compile("[0-9]{1,18}"), 16: re.compile("[0-9A-Fa-f]{1,15}")}
 
 
 class Malformed(Exception):
@@ -71,6 +76,13 @@ class Response:
 
 
 Handler = Callable[[HttpRequest], Awaitable[Response]]
+
+
+def _number(text: str, base: int) -> int:
+    """Read a length. Raises Malformed."""
+    if not _DIGITS[base].fullmatch(text):
+        raise Malformed("bad length")
+    return int(text, base)
 
 
 @lru_cache(maxsize=1)
@@ -145,6 +157,11 @@ class HttpProtocol(asyncio.Protocol):
         if self._task is not None:
             self._task.cancel()
 
+    @property
+    def error(self) -> BaseException | None:
+        """Return what ended the connection that should not have, for who looks."""
+        return self._task.exception() if self._task is not None and self._task.done() else None
+
     async def finished(self) -> None:
         """Wait until nothing runs for this connection any more."""
         if self._task is not None:
@@ -202,7 +219,7 @@ class HttpProtocol(asyncio.Protocol):
 
     async def _read_head(self) -> tuple[str, str, str, dict[str, list[str]]] | None:
         try:
-            text = (await self._reader.readuntil(b"\r\n\r\n")).decode("latin-1")
+            text = (await self._reader.readuntil(b"\r\n\r\n")).decode("utf-8", "replace")
         except asyncio.IncompleteReadError:
             return None
         except asyncio.LimitOverrunError:
@@ -210,6 +227,8 @@ class HttpProtocol(asyncio.Protocol):
         first, *rest = text[:-4].lstrip("\r\n").split("\r\n")
         words = first.split(" ")
         if len(words) != 3 or not words[2].startswith("HTTP/1.") or not words[0] or words[1][0:1] not in ("/", "*"):
+            raise Malformed
+        if _BAD_ESCAPE.search(words[1].partition("?")[0]):
             raise Malformed
         headers: dict[str, list[str]] = {}
         for line in rest:
@@ -224,31 +243,32 @@ class HttpProtocol(asyncio.Protocol):
         if headers.get("transfer-encoding", [""])[0].lower() == "chunked":
             return await self._read_chunks()
         length = headers.get("content-length", ["0"])[0]
-        if not length.isdigit():
-            raise Malformed("bad Content-Length")
-        wanted = min(int(length), MAX_BODY)
+        size = _number(length, 10)
+        wanted = min(size, MAX_BODY)
         body = await self._reader.readexactly(wanted) if wanted else b""
-        return body, wanted == int(length)
+        return body, wanted == size
 
     async def _read_chunks(self) -> tuple[bytes, bool]:
         chunks: list[bytes] = []
         total = 0
         while True:
-            line = (await self._reader.readuntil(b"\r\n")).split(b";")[0].strip()
-            try:
-                size = int(line, 16)
-            except ValueError:
-                raise Malformed("invalid chunk") from None
+            size = _number((await self._line()).split(";")[0].strip(), 16)
             if total + size > MAX_BODY:
                 chunks.append(await self._reader.readexactly(MAX_BODY - total))
                 return b"".join(chunks), False
             if size == 0:
-                while (await self._reader.readuntil(b"\r\n")) != b"\r\n":
+                while await self._line():
                     pass
                 return b"".join(chunks), True
             chunks.append(await self._reader.readexactly(size))
             total += size
             await self._reader.readexactly(2)
+
+    async def _line(self) -> str:
+        try:
+            return (await self._reader.readuntil(b"\r\n"))[:-2].decode("latin-1")
+        except asyncio.LimitOverrunError:
+            raise Malformed("line too long") from None
 
     @staticmethod
     def _peer(transport: asyncio.Transport) -> tuple[str, bytes | None, tuple[tuple[str, str], ...]]:
