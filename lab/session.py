@@ -7,9 +7,11 @@ Heavy modules (the store, the drivers, the evidence) are imported when a method 
 from __future__ import annotations
 
 import tempfile
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -162,6 +164,8 @@ class Session(Labs):
 
         node = self.node(lab)
         progress(Step(1, 3, "Waiting for the API server to settle"))
+        # The store's library takes a while to import: that is done while the node's tools are at work.
+        threading.Thread(target=import_module, args=("lab.attempts",), daemon=True).start()
         settle(
             node,
             self.scenario(lab.scenario, lab.seed).wants,

@@ -116,6 +116,46 @@ def explain(file: Path, request: str | None, requests: str | None, version: tupl
     return EXIT_YES
 
 
+@policy.command(
+    epilog=examples("cks-lab policy compare old.yaml new.yaml", "cks-lab policy compare a.yaml b.yaml --format json")
+)
+@click.argument("a", type=_FILE)
+@click.argument("b", type=_FILE)
+@version_option
+@format_option
+def compare(a: Path, b: Path, version: tuple[int, int], form: str) -> int:
+    """Say whether A and B record the same of every request; where not, with a request that shows it.
+
+    Exit status: 0 they do, 1 they do not.
+    """
+    from checkers.kube.policy_commands import request_words
+    from checkers.kube.policy_compare import compare as differences
+
+    found = differences(_load(a, version), _load(b, version))
+    if form == "json":
+        out_json(
+            {
+                "equal": not found,
+                "differences": [
+                    {
+                        "request": _request(difference.attributes),
+                        "a": _answer(difference.one),
+                        "b": _answer(difference.other),
+                        "command": difference.command,
+                    }
+                    for difference in found
+                ],
+            }
+        )
+    elif not found:
+        out(f"{a} and {b} record the same of every request")
+    else:
+        for difference in found:
+            out(f"{request_words(difference.attributes)}")
+            out(f"  {_sentence(a, difference.one)}\n  {_sentence(b, difference.other)}\n  see it: {difference.command}")
+    return EXIT_NO if found else EXIT_YES
+
+
 def _answer(decision: Decision) -> dict[str, object]:
     rule = decision.rule
     return {
@@ -128,7 +168,7 @@ def _answer(decision: Decision) -> dict[str, object]:
 
 def _sentence(file: Path, decision: Decision) -> str:
     if decision.rule is None:
-        return f"{decision.level}: no rule matches"
+        return f"{decision.level}: no rule of {file} matches"
     by = f"rule {decision.rule.index}, {_at(file, decision.rule.line)}"
     return f"{decision.level}: {by}" + (f"; stages {', '.join(decision.stages)}" if decision.stages else "")
 
@@ -206,6 +246,12 @@ def _read(file: Path) -> bytes:
 
 def _at(file: Path, line: int | None) -> str:
     return str(file) if line is None else f"{file}:{line}"
+
+
+def _request(attributes: Attributes) -> dict[str, object]:
+    """Return a request in the form that `explain` takes."""
+    given = {"user": attributes.user, "groups": list(attributes.groups)}
+    return given | {name: getattr(attributes, name) for name in _TEXTS}
 
 
 def _load(file: Path, version: tuple[int, int]) -> Policy:

@@ -1,0 +1,108 @@
+"""Owns the question whether two audit policies record the same: the proof, with the one policy's rules for wishes.
+
+Each rule of the one becomes wishes that the other decide alike, in the same order, and a last one stands for what no
+rule matches. What is alike: the level, the stages that are let through, and whether managed fields are left out of
+bodies, where there are bodies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from .audit_policy import Attributes, Decision, GroupResources, Level, Policy, Rule, decision_of, evaluate
+from .policy_commands import command_for
+from .policy_proof import Selector, Wish, prove
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A request that two policies do not record alike, what each decides, and the command that sends it."""
+
+    attributes: Attributes
+    one: Decision
+    other: Decision
+    command: str
+
+
+def compare(one: Policy, other: Policy) -> tuple[Difference, ...]:
+    """Return a request for each pair of deciding rules that are not alike, the most everyday first; () if all are."""
+    found = prove(one, _wishes(other))
+    return tuple(
+        Difference(c.attributes, c.decision, evaluate(other, c.attributes), command_for(c.attributes))
+        for c in found.counterexamples
+    )
+
+
+def alike(one: Decision, other: Decision) -> bool:
+    """Say whether two decisions lead to the same events."""
+    if one.stages != other.stages:
+        return False
+    if not one.stages:
+        return True
+    if one.level is not other.level:
+        return False
+    return one.level < Level.REQUEST or one.omit_managed_fields == other.omit_managed_fields
+
+
+@dataclass(frozen=True)
+class _Alike(Wish):
+    """The wish that a request is decided as the other policy decides it."""
+
+    decision: Decision = field(default_factory=lambda: Decision(Level.NONE, None))
+
+    def broken_by(self, decision: Decision) -> bool:
+        """Say whether a decision is another one."""
+        return not alike(self.decision, decision)
+
+
+def _wishes(policy: Policy) -> list[Wish]:
+    found: list[Wish] = [
+        _Alike(selector, decision=decision_of(policy, rule)) for rule in policy.rules for selector in _selectors(rule)
+    ]
+    return [*found, _Alike(Selector(), decision=decision_of(policy, None))]
+
+
+def _selectors(rule: Rule) -> Iterator[Selector]:
+    """Yield what the rule is about.
+
+    A star means any in a selector; in a rule it is a name that nothing has, but for resources, paths and (from 1.36)
+    groups.
+    """
+    named = {
+        "users": rule.users,
+        "groups": rule.user_groups,
+        "verbs": rule.verbs,
+        "namespaces": rule.namespaces,
+    }
+    words = {name: tuple(word for word in given if word != "*") for name, given in named.items()}
+    if any(given and not words[name] for name, given in named.items()):
+        return
+    for entry in rule.resources:
+        names = tuple(name for name in entry.resource_names if name != "*")
+        if (entry.group == "*" and not rule.group_star) or (entry.resource_names and not names):
+            continue
+        for resources, subresources in _patterns(entry):
+            yield Selector(
+                **words,
+                api_groups=(entry.group,),
+                resources=resources,
+                subresources=subresources,
+                names=names,
+            )
+    if not rule.resources:
+        yield Selector(**words, paths=rule.non_resource_urls)
+
+
+def _patterns(entry: GroupResources) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Yield the resources and subresources that each pattern of a rule means."""
+    if not entry.resources:
+        yield (), ()
+    for pattern in entry.resources:
+        resource, slash, subresource = pattern.partition("/")
+        if pattern == "*":
+            yield (), ()
+        elif not slash:
+            yield (resource,), ("",)
+        elif subresource and pattern != "*/*":
+            yield ((resource,) if resource != "*" else ()), ((subresource,) if subresource != "*" else ())

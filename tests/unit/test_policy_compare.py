@@ -1,0 +1,115 @@
+"""Whether two policies record the same: found by proof, held against trying every class of request."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from checkers.kube.audit_policy import Attributes, Policy, PolicyError, evaluate, load_policy
+from checkers.kube.policy_compare import alike, compare
+from checkers.kube.policy_universe import Universe
+
+HEAD = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
+METADATA = HEAD + "rules: [{level: Metadata}]\n"
+
+
+def policy(text: str, version: tuple[int, int] = (1, 34)) -> Policy:
+    return load_policy(text.encode(), version=version)
+
+
+def rules(*lines: str, more: str = "") -> Policy:
+    return policy(HEAD + more + "rules:\n" + "".join(f"- {line}\n" for line in lines))
+
+
+CONFIGMAPS = '{level: Request, resources: [{group: "", resources: [configmaps]}]}'
+
+
+def test_the_same_policy_written_otherwise_is_equal() -> None:
+    one = rules(CONFIGMAPS, "{level: Metadata}")
+    other = rules(
+        '{level: Request, verbs: [get, list, watch], resources: [{resources: ["configmaps"]}]}',
+        '{level: Request, resources: [{group: "", resources: [configmaps]}]}',
+        "{level: Metadata, nonResourceURLs: ['*']}",
+        "{level: Metadata}",
+    )
+    assert compare(one, other) == ()
+
+
+def test_the_order_of_rules_makes_a_difference_and_the_request_shows_it() -> None:
+    (difference,) = compare(rules(CONFIGMAPS, "{level: Metadata}"), rules("{level: Metadata}", CONFIGMAPS))
+    assert difference.attributes.resource == "configmaps"
+    assert (str(difference.one.level), str(difference.other.level)) == ("Request", "Metadata")
+    assert difference.command == "kubectl create configmap x --from-literal=a=b"
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (rules("{level: Metadata}", more="omitStages: [RequestReceived]\n"), rules("{level: Metadata}")),
+        (rules("{level: Request}", more="omitManagedFields: true\n"), rules("{level: Request}")),
+        (rules("{level: Metadata}"), rules("{level: Metadata, namespaces: ['*']}")),
+        (rules("{level: Metadata}"), rules("{level: Metadata, users: ['*']}")),
+        (rules("{level: Metadata}"), rules('{level: Metadata, resources: [{group: "", resources: ["*/*"]}]}')),
+        (rules('{level: Metadata, resources: [{resources: ["pods"]}]}'), rules('{level: Metadata, resources: [{resources: ["pods/*"]}]}')),
+        (rules("{level: Metadata, userGroups: [a]}"), rules("{level: Metadata, userGroups: [a, b]}")),
+        (rules("{level: None, users: [jane]}", "{level: Metadata}"), rules("{level: Metadata}")),
+        (rules("{level: Metadata, nonResourceURLs: [/api*]}"), rules("{level: Metadata, nonResourceURLs: [/api/*]}")),
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_a_difference_is_found_from_both_sides_and_is_one(one: Policy, other: Policy) -> None:
+    for a, b in ((one, other), (other, one)):
+        found = compare(a, b)
+        assert found
+        for difference in found:
+            assert not alike(evaluate(a, difference.attributes), evaluate(b, difference.attributes))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (rules("{level: Metadata}", more="omitManagedFields: true\n"), rules("{level: Metadata}")),
+        (rules("{level: None}", more="omitStages: [RequestReceived]\n"), rules("{level: None}")),
+        (rules("{level: None, users: [a]}"), rules("{level: Metadata, users: ['*']}")),
+    ],
+)
+def test_what_leads_to_the_same_events_is_equal(one: Policy, other: Policy) -> None:
+    assert compare(one, other) == ()
+
+
+def test_a_star_for_the_group_counts_from_1_36() -> None:
+    star = policy(HEAD + "rules: [{level: Metadata, resources: [{group: '*'}]}]\n", (1, 36))
+    assert compare(star, policy(HEAD + "rules: [{level: Metadata, namespaces: [a]}]\n", (1, 36)))
+    with pytest.raises(PolicyError):
+        policy(HEAD + "rules: [{level: Metadata, resources: [{group: '*'}]}]\n")
+
+
+def test_recorded_policies_are_told_apart_as_by_trying_every_request(shared: Path) -> None:
+    """A sample of pairs of policies that a real API server loads; each also against itself with a rule taken out."""
+    dice = random.Random(7)
+    files = sorted((shared / "golden/policy/policies").glob("*.yaml"))
+    checked = 0
+    for file in dice.sample(files, 12):
+        one = load_policy(file.read_bytes())
+        other = load_policy(dice.choice(files).read_bytes())
+        less = Policy(one.rules[:-1] or one.rules, one.omit_stages, one.omit_managed_fields)
+        for a, b in ((one, other), (one, less), (one, one)):
+            requests = tried(a, b)
+            if requests is None:
+                continue
+            differ = [r for r in requests if not alike(evaluate(a, r), evaluate(b, r))]
+            found = compare(a, b)
+            assert bool(found) == bool(differ), (file, differ[:1])
+            assert all(not alike(evaluate(a, d.attributes), evaluate(b, d.attributes)) for d in found)
+            checked += 1
+    assert checked > 12
+
+
+def tried(a: Policy, b: Policy) -> list[Attributes] | None:
+    """Return a request of every class that the two tell apart; None where there are too many to try."""
+    universe = Universe(Policy(a.rules + b.rules), [])
+    if len(universe.identities()) * len(universe.namespaces) > 8:
+        return None
+    return list(universe.requests(most_groups=2))
