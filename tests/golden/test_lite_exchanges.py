@@ -1,8 +1,8 @@
 """The lite API server under what two kubectls sent to a real one: status and audit events, exchange by exchange.
 
 Compared: HTTP status; of every event its stage, level, verb, object reference, code, annotations, whether it has a
-responseObject, and its requestObject to the byte but for uids, versions and times. What responses hold is another
-test's business.
+responseObject, and its requestObject to the byte but for uids, versions and times. Of answers, every JSON Status to
+the byte likewise; what other answers hold is another test's business.
 """
 
 from __future__ import annotations
@@ -57,6 +57,12 @@ def whole(golden: Path, event: dict[str, Any]) -> dict[str, Any]:
     """Return an event's requestObject where the recording keeps it apart."""
     body = event.get("requestObject")
     return {"requestObject": json.loads(body_of(golden, body["$ref"]))} if body and "$ref" in body else {}
+
+
+def status_of(body: bytes) -> str:
+    """Return a Status as text, "" for any other body. The kubelet's address is the node's."""
+    text = plain(body.decode("utf-8", "replace"))
+    return re.sub(r"[\d.]+:10250", "node:10250", text) if body.startswith(b'{"kind":"Status"') else ""
 
 
 class Numbers:
@@ -139,6 +145,9 @@ async def test_every_exchange_is_answered_and_recorded_as_on_the_real_server(
             continue
         if row["path"].startswith("/openapi/") and {response.status, row["status"]} == {200, 304}:
             continue  # The real server made the document again meanwhile.
+        theirs = status_of(body_of(golden, row["response_body"]))
+        if theirs and status_of(response.body) != theirs:
+            differences.append(f"{row['command']} {row['path']}: wanted {theirs}\n  got {response.body!r}")
         if (response.status, got) != (row["status"], wanted):
             pairs = [f"\n  wanted {w}\n  got    {g}" for w, g in zip(wanted, got, strict=False) if w != g]
             differences.append(
