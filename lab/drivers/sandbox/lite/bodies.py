@@ -159,11 +159,22 @@ def _go_syntax_error(body: bytes) -> str:
         elif error.msg.startswith("Invalid control character"):
             return f"invalid character {rest[0]!r} in string literal"
         else:
+            literal = next((word for word in ("null", "true", "false") if word[0] == rest[0]), None)
+            if literal:
+                return _broken_literal(rest, literal)
             wanted = "looking for beginning of value"
         return f"invalid character {letter} {wanted}"
     except RecursionError:
         return "exceeded max depth"
     return "invalid UTF-8 in string"
+
+
+def _broken_literal(text: str, literal: str) -> str:
+    """Say where a word that starts like a literal is none."""
+    for given, meant in zip(text, literal, strict=False):
+        if given != meant:
+            return f"invalid character '{given}' in literal {literal} (expecting '{meant}')"
+    return "unexpected end of JSON input"
 
 
 def _in_array(text: str) -> bool:
