@@ -191,6 +191,22 @@ def test_a_lab_whose_start_was_cut_off_is_made_anew_under_its_name(driver: Sandb
     assert not (driver._labs / "one" / "root" / "etc" / "half").exists()
 
 
+def test_the_machine_around_the_node_cannot_be_changed_from_it(node: SandboxNode) -> None:
+    paths = ["/proc/sys/vm/swappiness", "/usr/bin/new", "/opt/cks-lab/bin/new"]
+    if Path("/proc/sysrq-trigger").exists():
+        paths.append("/proc/sysrq-trigger")
+    for path in paths:
+        said = node.run(["sh", "-c", f"echo 1 > {path}"], timeout=10)
+        assert b"Read-only file system" in said.stderr, path
+    assert node.run(["kill", "-9", "1"], timeout=10).exit_code == 0
+    assert node.run(["true"], timeout=10).exit_code == 0
+    devices = set(sh(node, "ls /dev").split())
+    assert devices == {
+        *("fd", "full", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"),
+        *(devices & {"ptys"}),
+    }
+
+
 def test_the_shell_has_a_terminal_a_prompt_and_the_aliases(node: SandboxNode) -> None:
     argv = node.shell_argv()
     pid, terminal = pty.fork()
@@ -246,6 +262,7 @@ lab = driver.create(LabSpec("one", "audit-log"))
 node = driver.node(lab)
 print(node.run(["sh", "-c", "id -un; kubectl get nodes -o name; touch /etc/mine; ls -ln /etc/mine"], timeout=20).text)
 print(node.files.list("/etc/kubernetes/manifests"))
+node.run(["chmod", "-R", "000", "/etc/kubernetes"], timeout=20)
 driver.reset(lab, __import__("lab.overlay").overlay.Overlay())
 driver.destroy(lab)
 print(driver.find(), list(Path(sys.argv[1]).iterdir()))

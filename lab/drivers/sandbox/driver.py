@@ -46,6 +46,7 @@ _START_LIMIT = 30.0
 """Seconds that the API server may take to answer for the first time; it takes about half of one."""
 _END_LIMIT = 10.0
 _LOOK_AGAIN = 0.01
+_LOCK_LIMIT = 0.5
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 
 
@@ -257,24 +258,37 @@ def _locked(state: StateFolder) -> Iterator[None]:
         fd = os.open(state.path, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise LabError(f"cannot open {state.path}: {error.strerror}", f"ls -ld {state.path}") from error
+    deadline = time.monotonic() + _LOCK_LIMIT
     try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise LabError(
-                f"another program is working on the lab {state.path.name}", "cks-lab status, and try again"
-            ) from None
+        # Whoever only looks holds the lock for a moment; whoever works on the lab, for longer than we wait.
+        while not _try_lock(fd, fcntl.LOCK_EX):
+            if time.monotonic() > deadline:
+                raise LabError(
+                    f"another program is working on the lab {state.path.name}", "cks-lab status, and try again"
+                )
+            time.sleep(_LOOK_AGAIN)
         yield
     finally:
         os.close(fd)
 
 
+def _try_lock(fd: int, kind: int) -> bool:
+    try:
+        fcntl.flock(fd, kind | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
 def _is_locked(state: StateFolder) -> bool:
     try:
-        with _locked(state):
-            return False
-    except LabError:
-        return state.path.is_dir()
+        fd = os.open(state.path, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        return not _try_lock(fd, fcntl.LOCK_SH)
+    finally:
+        os.close(fd)
 
 
 def _empty(state: StateFolder) -> None:

@@ -18,6 +18,8 @@ RUN = "run/cks-lab"
 """Where init keeps what is its own on the node: its socket, and an empty folder to build containers' roots on."""
 
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
+_HOST_WIDE = ("sys", "sysrq-trigger", "irq", "bus", "fs")
+"""Parts of /proc that belong to the whole machine: where root of the machine runs the lab, the kernel would obey."""
 _SYSTEM = ("bin", "sbin", "lib", "lib32", "lib64", "libx32", "libexec")
 
 
@@ -52,6 +54,9 @@ def build(
     for name in ("lock", "cks-lab/rootfs"):
         _folder(at / "run" / name)
     mount("proc", at / "proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC)
+    for name in _HOST_WIDE:
+        if (at / "proc" / name).exists():
+            bind(at / "proc" / name, at / "proc" / name, read_only=True)
     _devices(at / "dev")
 
     _folder(at / "opt/cks-lab")
