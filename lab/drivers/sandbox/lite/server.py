@@ -39,7 +39,7 @@ from .loopback import Loopback
 from .node_authz import NodeAuthorizer
 from .path_routes import GIT_VERSION, PathRoutes
 from .pod_streams import PodStreams
-from .registry import Registry
+from .registry import Cluster, Registry
 from .resource_routes import ResourceRoutes
 from .reviews import Reviews
 from .tokens import KeyFileError, Tokens
@@ -181,7 +181,9 @@ def _assemble(
 ) -> Server:
     storage, logs = os.environ.get("CKS_LITE_STORAGE"), os.environ.get("CKS_LITE_PODLOGS")
     registry = Registry(Path(storage) if storage else None)
-    registry.ensure_bootstrap()
+    authorities = flags.get("client-ca-file")
+    bundle = Path(authorities).read_text(errors="replace") if authorities else ""
+    registry.ensure_bootstrap(cluster=Cluster(ca_bundle=bundle))
     lookups = Lookups(registry)
     modes = flags.get_list("authorization-mode") or ("AlwaysAllow",)
     rbac = Rbac(lookups)
