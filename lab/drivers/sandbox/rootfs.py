@@ -17,6 +17,9 @@ OPT = "/opt/cks-lab"
 RUN = "run/cks-lab"
 """Where init keeps what is its own on the node: its socket, and an empty folder to build containers' roots on."""
 
+HOST_ETC = ("alternatives", "ssl/certs")
+"""Folders of the host's /etc that the node shows read-only: what /usr's links lead through, and who is trusted."""
+
 _DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 _HOST_WIDE = ("sys", "sysrq-trigger", "irq", "bus", "fs")
 """Parts of /proc that belong to the whole machine: where root of the machine runs the lab, the kernel would obey."""
@@ -46,8 +49,9 @@ def build(
     for name in own_names:
         (at / name).mkdir()
         bind(own / name, at / name)
-    if Path("/etc/ssl/certs").is_dir():
-        bind("/etc/ssl/certs", at / "etc/ssl/certs", read_only=True)
+    for name in HOST_ETC:
+        if Path("/etc", name).is_dir() and (at / "etc" / name).is_dir():
+            bind(Path("/etc", name), at / "etc" / name, read_only=True)
     for name, mode in (("tmp", 0o1777), ("run", 0o755), ("mnt", 0o755), ("media", 0o755), ("proc", 0o555)):
         (at / name).mkdir()
         (at / name).chmod(mode)

@@ -1,6 +1,6 @@
 """Owns what lies in a new node's /etc, /var and /root before Kubernetes comes: real directories in the lab's state.
 
-Little is taken from the host: what its programs need to find themselves (ld.so.cache, alternatives, terminfo, editors).
+Little is taken from the host: what its programs need to find themselves (ld.so.cache, terminfo, editors' settings).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from .pki import File
-from .rootfs import OPT
+from .rootfs import HOST_ETC, OPT
 
 OWN = ("etc", "var", "root", "opt", "srv", "home")
 """The node's own directories: they survive a restart of the machine, and a reset puts them back."""
@@ -23,8 +23,8 @@ PATH = f"{OPT}/bin:{_HOST_PATH}"
 _EDITORS = ("vim", "vi", "nano")
 
 _FOLDERS = (
+    *(f"etc/{name}" for name in HOST_ETC),
     "etc/ca-certificates",
-    "etc/ssl/certs",
     "etc/kubernetes/manifests",
     "etc/cni/net.d",
     "etc/profile.d",
@@ -46,7 +46,6 @@ _FOLDERS = (
 )
 
 _FROM_HOST = (
-    "alternatives",
     "bash_completion",
     "bash_completion.d",
     "debian_version",
