@@ -10,7 +10,7 @@ import click
 
 from checkers.result import Status
 
-from ..errors import EXIT_COULD_NOT, EXIT_NO, EXIT_YES
+from ..errors import EXIT_COULD_NOT, EXIT_NO, EXIT_YES, LabError
 from ..reports import FORMATS, renderer
 from .talk import examples, lab_option, optional_scenario_argument, say, style
 
@@ -110,6 +110,8 @@ def collect(lab_name: str | None, output: Path) -> int:
     """
     from ..session import Session
 
+    if output.exists() and not output.is_file():
+        raise LabError(f"{output} is no file, and a bundle would take its place", "cks-lab collect -o FILE.tar.gz")
     session = Session()
     session.collect(session.lab(lab_name), output)
     say(f"Grade it anywhere: cks-lab grade --bundle {output}")

@@ -164,6 +164,7 @@ class TestArguments:
             (["grade", "--bundle", "file", "--root", "."], "exclude"),
             (["grade", "audit-log", "--root", ".", "-o", "nowhere/report"], "nowhere"),
             (["grade", "audit-log", "--root", ".", "-o", "."], "directory"),
+            (["collect", "-o", "/dev/null"], "is no file"),
             (["grade", "--seed", "1"], "--root"),
             (["grade", "audit-log", "--root", ".", "--seed", "-1"], "-1"),
             (["policy", "check", "nowhere"], "nowhere"),
