@@ -70,6 +70,15 @@ class LabApp(App[None], inherit_bindings=False):
             self._session = self._make_session()
         return self._session
 
+    @property
+    def fault(self) -> Exception | None:
+        """What ended the program, where nobody expected it."""
+        return self._exception
+
+    def _fatal_error(self) -> None:
+        """End without Textual's traceback on the terminal: the command line keeps it in a file and says which."""
+        self._close_messages_no_wait()
+
     def get_driver_class(self) -> type[Driver]:
         """Return the driver that reads the keyboard as vim needs it, where a terminal is read at all."""
         from textual import constants
@@ -159,5 +168,8 @@ class LabApp(App[None], inherit_bindings=False):
 
 
 def run() -> None:
-    """Show the program until it is left."""
-    LabApp().run()
+    """Show the program until it is left. Raises what ended it, where nobody expected it."""
+    app = LabApp()
+    app.run()
+    if app.fault is not None:
+        raise app.fault
