@@ -96,7 +96,7 @@ def kind_and_version(root: Node) -> tuple[str, str]:
         found[key.lower()] = node.value
     version, kind = found["apiversion"], found["kind"]
     if version.count("/") > 1:
-        raise DecodeError(f"couldn't get version/kind; json parse error: unexpected GroupVersion string: {version}")
+        raise DecodeError(f"unexpected GroupVersion string: {version}")
     if not kind:
         raise DecodeError(f"Object 'Kind' is missing in '{go_json(root.value)}'", root.line)
     if version in ("", "/"):

@@ -22,8 +22,8 @@ SOURCES: Final = (
 def default_pod(pod: dict[str, Any]) -> None:
     """Fill in what Kubernetes fills in: in place, on the decoded pod."""
     spec = pod.setdefault("spec", {})
-    spec.setdefault("dnsPolicy", "ClusterFirst")
-    spec.setdefault("restartPolicy", "Always")
+    spec["dnsPolicy"] = spec.get("dnsPolicy") or "ClusterFirst"
+    spec["restartPolicy"] = spec.get("restartPolicy") or "Always"
     spec.setdefault("securityContext", {})
     spec.setdefault("terminationGracePeriodSeconds", 30)
     spec.setdefault("schedulerName", "default-scheduler")
@@ -50,7 +50,7 @@ def _default_container(container: dict[str, Any], *, host_network: bool) -> None
     if not container.get("terminationMessagePolicy"):
         container["terminationMessagePolicy"] = "File"
     for port in container.get("ports", ()):
-        port.setdefault("protocol", "TCP")
+        port["protocol"] = port.get("protocol") or "TCP"
         if host_network and not port.get("hostPort") and port.get("containerPort"):
             port["hostPort"] = port["containerPort"]
     for name in ("livenessProbe", "readinessProbe", "startupProbe"):
@@ -79,7 +79,7 @@ def forbidden_reference(pod: dict[str, Any]) -> tuple[str, Path] | None:
         found = _reference(spec, keys)
         if found:
             return kind, found
-        if kind == "secrets" and spec.get("imagePullSecrets"):
+        if kind == "secrets" and any(secret.get("name") for secret in spec.get("imagePullSecrets", ())):
             return kind, ("spec", "imagePullSecrets")
     if spec.get("resourceClaims"):
         return "resourceclaims", ("spec", "resourceClaims")

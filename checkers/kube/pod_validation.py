@@ -1,43 +1,28 @@
 """Owns the validation that the kubelet puts a static pod through, in its order and its words.
 
-A subset of what Kubernetes validates: everything a person is likely to touch in kube-apiserver.yaml. Source: Kubernetes
-1.34, pkg/apis/core/validation/validation.go.
+Everything a person is likely to touch in kube-apiserver.yaml; not managedFields, finalizers, ownerReferences,
+annotations of old for AppArmor and seccomp, CSI and downward API volumes. Source: Kubernetes 1.34,
+pkg/apis/core/validation.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, Final
 
 from . import gotext
-from .pod_decode import Path, dotted, go_json
+from .pod_decode import Path
 from .pod_defaults import SOURCES
+from .pod_field_errors import SUBDOMAIN, SUBDOMAIN_WORDS, FieldError, FieldErrors
+from .pod_quantity import quantity
+from .pod_settings import check_container_settings, check_pod_settings, check_resource_claims
 
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_QUALIFIED: Final = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
 _ENV_NAME: Final = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
-_LABEL_WORDS: Final = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-_SUBDOMAIN_WORDS: Final = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
 _ENV_WORDS: Final = (
     "a valid environment variable name must consist of alphabetic characters, digits, '_', '-', or '.', and must not "
     "start with a digit (e.g. 'my.env-name',  or 'MY_ENV.NAME',  or 'MyEnvName1', regex used for validation is "
     "'[-._a-zA-Z][-._a-zA-Z0-9]*')"
-)
-_LABEL_VALUE_WORDS: Final = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
 )
 _HOST_PATH_TYPES: Final = (
     "", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket",
@@ -45,74 +30,33 @@ _HOST_PATH_TYPES: Final = (
 _SOURCE_SAID: Final = {"cephfs": "cephFS", "downwardAPI": "downwarAPI", "vsphereVolume": "vsphereVolume"}
 
 
-@dataclass(frozen=True, slots=True)
-class FieldError:
-    """One thing wrong with a pod: `text` as the kubelet writes it, `path` to find the line by."""
-
-    text: str
-    path: Path
-
-
 def validate_pod(pod: dict[str, Any]) -> list[FieldError]:
     """Return everything that is wrong with a defaulted pod, in the kubelet's order."""
     return _Validation(pod).run()
 
 
-def host_path_value(value: str) -> str:
-    """Write a value of a named string type as an error does: as JSON."""
-    return go_json(value)
-
-
-class _Validation:
+class _Validation(FieldErrors):
     """One validation; `self.found` collects the errors in order."""
 
     def __init__(self, pod: dict[str, Any]) -> None:
+        super().__init__()
         self.pod = pod
         self.spec: dict[str, Any] = pod["spec"]
-        self.found: list[FieldError] = []
         self.volumes: set[str] = set()
 
     def run(self) -> list[FieldError]:
         self._metadata()
         self._volumes()
+        check_resource_claims(self, self.spec)
         self._containers()
         self._init_containers()
         self._host_network()
-        self._choice(("spec", "restartPolicy"), self.spec["restartPolicy"], ("Always", "OnFailure", "Never"))
+        self.choice(("spec", "restartPolicy"), self.spec["restartPolicy"], ("Always", "OnFailure", "Never"))
         policies = ("ClusterFirstWithHostNet", "ClusterFirst", "Default", "None")
-        self._choice(("spec", "dnsPolicy"), self.spec["dnsPolicy"], policies)
-        self._names()
+        self.choice(("spec", "dnsPolicy"), self.spec["dnsPolicy"], policies)
+        check_pod_settings(self, self.spec)
+        self._only_for_pods()
         return self.found
-
-    # The kinds of errors, as apimachinery's field package writes them.
-
-    def _add(self, path: Path, text: str, *, at: Path | None = None) -> None:
-        self.found.append(FieldError(f"{dotted(path)}: {text}", at or path))
-
-    def _required(self, path: Path, detail: str = "") -> None:
-        self._add(path, "Required value" + (f": {detail}" if detail else ""))
-
-    def _invalid(self, path: Path, value: object, detail: str, *, at: Path | None = None) -> None:
-        shown = gotext.quote(value) if isinstance(value, str) else str(value)
-        self._add(path, f"Invalid value: {shown}: {detail}", at=at)
-
-    def _forbidden(self, path: Path, detail: str, *, at: Path | None = None) -> None:
-        self._add(path, f"Forbidden: {detail}", at=at)
-
-    def _duplicate(self, path: Path, value: str) -> None:
-        self._add(path, f"Duplicate value: {gotext.quote(value)}")
-
-    def _choice(self, path: Path, value: str, allowed: Iterable[str], *, at: Path | None = None) -> None:
-        options = list(allowed)
-        if value not in options:
-            supported = ", ".join(gotext.quote(option) for option in options)
-            self._add(path, f"Unsupported value: {host_path_value(value)}: supported values: {supported}", at=at)
-
-    def _label(self, path: Path, value: str) -> None:
-        if len(value.encode()) > 63:
-            self._invalid(path, value, "must be no more than 63 characters")
-        if not _LABEL.fullmatch(value):
-            self._invalid(path, value, _LABEL_WORDS)
 
     # The parts of a pod.
 
@@ -120,33 +64,15 @@ class _Validation:
         meta = self.pod.get("metadata", {})
         name = meta.get("name", "")
         if len(name) > 253:
-            self._invalid(("metadata", "name"), name, "must be no more than 253 characters")
-        if not _SUBDOMAIN.fullmatch(name):
-            self._invalid(("metadata", "name"), name, _SUBDOMAIN_WORDS)
+            self.invalid(("metadata", "name"), name, "must be no more than 253 characters")
+        if not SUBDOMAIN.fullmatch(name):
+            self.invalid(("metadata", "name"), name, SUBDOMAIN_WORDS)
         namespace = meta.get("namespace", "")
         if namespace:
-            self._label(("metadata", "namespace"), namespace)
-        for key, value in sorted(meta.get("labels", {}).items()):
-            path: Path = ("metadata", "labels")
-            self._qualified(path, key)
-            if value and (len(value) > 63 or not _QUALIFIED.fullmatch(value)):
-                words = "must be no more than 63 characters" if len(value) > 63 else _LABEL_VALUE_WORDS
-                self._invalid(path, value, words, at=(*path, key))
+            self.label(("metadata", "namespace"), namespace)
+        self.labels(("metadata", "labels"), meta.get("labels", {}))
         for key in sorted(meta.get("annotations", {})):
-            self._qualified(("metadata", "annotations"), key.lower(), shown=key)
-
-    def _qualified(self, path: Path, key: str, shown: str | None = None) -> None:
-        prefix, slash, name = key.rpartition("/")
-        good = bool(name) and len(name) <= 63 and bool(_QUALIFIED.fullmatch(name))
-        if slash:
-            good = good and bool(_SUBDOMAIN.fullmatch(prefix))
-        if not good:
-            words = (
-                "name part must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
-                "alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-                "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-            )
-            self._invalid(path, shown or key, words, at=(*path, shown or key))
+            self.qualified(("metadata", "annotations"), key.lower(), shown=key)
 
     def _volumes(self) -> None:
         for index, volume in enumerate(self.spec.get("volumes", ())):
@@ -155,11 +81,11 @@ class _Validation:
             self._source(volume, at)
             name = volume.get("name", "")
             if not name:
-                self._required((*at, "name"))
+                self.required((*at, "name"))
             else:
-                self._label((*at, "name"), name)
+                self.label((*at, "name"), name)
             if name in self.volumes:
-                self._duplicate((*at, "name"), name)
+                self.duplicate((*at, "name"), name)
             if len(self.found) == before:
                 self.volumes.add(name)
 
@@ -170,34 +96,44 @@ class _Validation:
                 continue
             if seen:
                 said = _SOURCE_SAID.get(source, source)
-                self._forbidden((*at, said), "may not specify more than 1 volume type", at=(*at, source))
+                self.forbidden((*at, said), "may not specify more than 1 volume type", at=(*at, source))
                 continue
             seen = True
-            if source == "hostPath":
+            if source == "emptyDir" and quantity(volume["emptyDir"].get("sizeLimit", "0")) < 0:
+                self.forbidden((*at, source, "sizeLimit"), "SizeLimit field must be a valid resource quantity")
+            elif source == "hostPath":
                 self._host_path(volume["hostPath"], (*at, "hostPath"))
             elif source == "persistentVolumeClaim" and not volume[source].get("claimName"):
-                self._required((*at, source, "claimName"))
+                self.required((*at, source, "claimName"))
             elif source == "secret" and not volume[source].get("secretName"):
-                self._required((*at, source, "secretName"))
+                self.required((*at, source, "secretName"))
             elif source == "configMap" and not volume[source].get("name"):
-                self._required((*at, source, "name"))
+                self.required((*at, source, "name"))
+            elif source == "nfs":
+                if not volume[source].get("server"):
+                    self.required((*at, source, "server"))
+                path = volume[source].get("path", "")
+                if not path:
+                    self.required((*at, source, "path"))
+                if not path.startswith("/"):
+                    self.invalid((*at, source, "path"), path, "must be an absolute path")
+            elif source == "image" and not volume[source].get("pullPolicy"):
+                self.required((*at, source, "pullPolicy"))
+            elif source == "ephemeral" and not volume[source].get("volumeClaimTemplate"):
+                self.required((*at, source, "volumeClaimTemplate"))
 
     def _host_path(self, host_path: dict[str, Any], at: Path) -> None:
         path = host_path.get("path", "")
         if not path:
-            self._required((*at, "path"))
+            self.required((*at, "path"))
             return
-        self._no_backsteps((*at, "path"), path)
-        self._choice((*at, "type"), host_path.get("type", ""), _HOST_PATH_TYPES)
-
-    def _no_backsteps(self, path: Path, value: str, *, at: Path | None = None) -> None:
-        if ".." in value.split("/"):
-            self._invalid(path, value, "must not contain '..'", at=at)
+        self.no_backsteps((*at, "path"), path)
+        self.choice((*at, "type"), host_path.get("type", ""), _HOST_PATH_TYPES)
 
     def _containers(self) -> None:
         containers = self.spec.get("containers", [])
         if not containers:
-            self._required(("spec", "containers"))
+            self.required(("spec", "containers"))
             return
         names: set[str] = set()
         for index, container in enumerate(containers):
@@ -205,9 +141,12 @@ class _Validation:
             self._container(container, at)
             name = container.get("name", "")
             if name in names:
-                self._duplicate((*at, "name"), name)
+                self.duplicate((*at, "name"), name)
             names.add(name)
+            self._lifecycle(container, at)
             self._probes(container, at)
+            if "restartPolicy" in container:
+                self.forbidden((*at, "restartPolicy"), "may not be set for non-init containers")
         self._port_conflicts(containers, ("spec", "containers"))
 
     def _init_containers(self) -> None:
@@ -216,33 +155,42 @@ class _Validation:
             at: Path = ("spec", "initContainers", index)
             self._container(container, at)
             sidecar = container.get("restartPolicy") == "Always"
+            if "restartPolicy" in container:
+                self.choice((*at, "restartPolicy"), container["restartPolicy"], ("Always",))
             name = container.get("name", "")
             if name in names:
-                self._duplicate((*at, "name"), name)
+                self.duplicate((*at, "name"), name)
             names.add(name)
             self._port_conflicts([container], ("spec", "initContainers"))
             if sidecar:
+                self._lifecycle(container, at)
                 self._probes(container, at)
                 continue
             for field in ("lifecycle", "livenessProbe", "readinessProbe", "startupProbe"):
                 if field in container:
-                    self._forbidden((*at, field), "may not be set for init containers without restartPolicy=Always")
+                    self.forbidden((*at, field), "may not be set for init containers without restartPolicy=Always")
 
     def _container(self, container: dict[str, Any], at: Path) -> None:
         name = container.get("name", "")
         if not name:
-            self._required((*at, "name"))
+            self.required((*at, "name"))
         else:
-            self._label((*at, "name"), name)
+            self.label((*at, "name"), name)
         if not container.get("image"):
-            self._required((*at, "image"))
+            self.required((*at, "image"))
         policies = ("File", "FallbackToLogsOnError")
-        self._choice((*at, "terminationMessagePolicy"), container["terminationMessagePolicy"], policies)
+        self.choice((*at, "terminationMessagePolicy"), container["terminationMessagePolicy"], policies)
         self._ports(container.get("ports", ()), (*at, "ports"))
         self._env(container.get("env", ()), (*at, "env"))
         self._mounts(container, (*at, "volumeMounts"))
+        for index, device in enumerate(container.get("volumeDevices", ())):
+            where: Path = (*at, "volumeDevices", index, "name")
+            if not device.get("name"):
+                self.required(where)
+            self.add(where, f"Not found: {gotext.quote(device.get('name', ''))}")
         pull_policies = ("Always", "IfNotPresent", "Never")
-        self._choice((*at, "imagePullPolicy"), container["imagePullPolicy"], pull_policies)
+        self.choice((*at, "imagePullPolicy"), container["imagePullPolicy"], pull_policies)
+        check_container_settings(self, container, at)
 
     def _ports(self, ports: Sequence[dict[str, Any]], at: Path) -> None:
         names: set[str] = set()
@@ -251,20 +199,20 @@ class _Validation:
             name = port.get("name", "")
             problems = _port_name_problems(name) if name else []
             for problem in problems:
-                self._invalid((*here, "name"), name, problem)
+                self.invalid((*here, "name"), name, problem)
             if name and not problems:
                 if name in names:
-                    self._duplicate((*here, "name"), name)
+                    self.duplicate((*here, "name"), name)
                 names.add(name)
             number = port.get("containerPort", 0)
             if number == 0:
-                self._required((*here, "containerPort"))
+                self.required((*here, "containerPort"))
             elif not 0 < number < 65536:
-                self._invalid((*here, "containerPort"), number, "must be between 1 and 65535, inclusive")
+                self.invalid((*here, "containerPort"), number, "must be between 1 and 65535, inclusive")
             host_port = port.get("hostPort", 0)
             if host_port != 0 and not 0 < host_port < 65536:
-                self._invalid((*here, "hostPort"), host_port, "must be between 1 and 65535, inclusive")
-            self._choice((*here, "protocol"), port["protocol"], ("SCTP", "TCP", "UDP"))
+                self.invalid((*here, "hostPort"), host_port, "must be between 1 and 65535, inclusive")
+            self.choice((*here, "protocol"), port["protocol"], ("SCTP", "TCP", "UDP"))
 
     def _port_conflicts(self, containers: Sequence[dict[str, Any]], at: Path) -> None:
         taken: set[tuple[str, str, int]] = set()
@@ -275,7 +223,7 @@ class _Validation:
                 key = (port["protocol"], port.get("hostIP", ""), port["hostPort"])
                 if key in taken:
                     shown = f"{key[0]}/{key[1]}/{key[2]}"
-                    self._duplicate((*at, index, "ports", number, "hostPort"), shown)
+                    self.duplicate((*at, index, "ports", number, "hostPort"), shown)
                 taken.add(key)
 
     def _env(self, env: Sequence[dict[str, Any]], at: Path) -> None:
@@ -283,19 +231,19 @@ class _Validation:
             here: Path = (*at, index)
             name = variable.get("name", "")
             if not name:
-                self._required((*here, "name"))
+                self.required((*here, "name"))
             elif not _ENV_NAME.fullmatch(name):
-                self._invalid((*here, "name"), name, _ENV_WORDS)
+                self.invalid((*here, "name"), name, _ENV_WORDS)
             source = variable.get("valueFrom")
             if source is None:
                 continue
             if not source:
                 options = "`fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`"
-                self._invalid((*here, "valueFrom"), "", f"must specify one of: {options}")
+                self.invalid((*here, "valueFrom"), "", f"must specify one of: {options}")
             elif variable.get("value"):
-                self._invalid((*here, "valueFrom"), "", "may not be specified when `value` is not empty")
+                self.invalid((*here, "valueFrom"), "", "may not be specified when `value` is not empty")
             elif len(source) > 1:
-                self._invalid((*here, "valueFrom"), "", "may not have more than one field specified at a time")
+                self.invalid((*here, "valueFrom"), "", "may not have more than one field specified at a time")
 
     def _mounts(self, container: dict[str, Any], at: Path) -> None:
         taken: set[str] = set()
@@ -303,49 +251,67 @@ class _Validation:
             here: Path = (*at, index)
             name, path = mount.get("name", ""), mount.get("mountPath", "")
             if not name:
-                self._required((*here, "name"))
+                self.required((*here, "name"))
             if name not in self.volumes:
-                self._add((*here, "name"), f"Not found: {gotext.quote(name)}")
+                self.add((*here, "name"), f"Not found: {gotext.quote(name)}")
             if not path:
-                self._required((*here, "mountPath"))
+                self.required((*here, "mountPath"))
             if path in taken:
-                self._invalid((*here, "mountPath"), path, "must be unique")
+                self.invalid((*here, "mountPath"), path, "must be unique")
             taken.add(path)
             if mount.get("subPath"):
-                self._descending((*at, "subPath"), mount["subPath"], (*here, "subPath"))
+                self.descending((*at, "subPath"), mount["subPath"], (*here, "subPath"))
             if mount.get("subPathExpr"):
                 if mount.get("subPath"):
                     words = "subPathExpr and subPath are mutually exclusive"
-                    self._invalid((*here, "subPathExpr"), mount["subPathExpr"], words)
-                self._descending((*at, "subPathExpr"), mount["subPathExpr"], (*here, "subPathExpr"))
+                    self.invalid((*here, "subPathExpr"), mount["subPathExpr"], words)
+                self.descending((*at, "subPathExpr"), mount["subPathExpr"], (*here, "subPathExpr"))
             self._propagation(container, mount, at, here)
-
-    def _descending(self, path: Path, value: str, at: Path) -> None:
-        if value.startswith("/"):
-            self._invalid(path, value, "must be a relative path", at=at)
-        self._no_backsteps(path, value, at=at)
 
     def _propagation(self, container: dict[str, Any], mount: dict[str, Any], at: Path, here: Path) -> None:
         propagation = mount.get("mountPropagation")
         if propagation is not None:
             path: Path = (*at, "mountPropagation")
             where: Path = (*here, "mountPropagation")
-            self._choice(path, propagation, ("Bidirectional", "HostToContainer", "None"), at=where)
+            self.choice(path, propagation, ("Bidirectional", "HostToContainer", "None"), at=where)
             if propagation == "Bidirectional" and not container.get("securityContext", {}).get("privileged"):
                 words = "Bidirectional mount propagation is available only to privileged containers"
-                self._forbidden(path, words, at=where)
+                self.forbidden(path, words, at=where)
         recursive = mount.get("recursiveReadOnly")
         if recursive is None or recursive == "Disabled":
             return
         path, where = (*at, "recursiveReadOnly"), (*here, "recursiveReadOnly")
         if recursive not in ("Enabled", "IfPossible"):
-            self._choice(path, recursive, ("Disabled", "Enabled", "IfPossible"), at=where)
+            self.choice(path, recursive, ("Disabled", "Enabled", "IfPossible"), at=where)
             return
         if not mount.get("readOnly"):
-            self._forbidden(path, "may only be specified when readOnly is true", at=where)
+            self.forbidden(path, "may only be specified when readOnly is true", at=where)
         if propagation not in (None, "None"):
             words = "may only be specified when mountPropagation is None or not specified"
-            self._forbidden(path, words, at=where)
+            self.forbidden(path, words, at=where)
+
+    def _lifecycle(self, container: dict[str, Any], at: Path) -> None:
+        for hook in ("postStart", "preStop"):
+            handler = (container.get("lifecycle") or {}).get(hook)
+            if handler is not None:
+                self._handler(handler, (*at, "lifecycle", hook))
+
+    def _handler(self, handler: dict[str, Any], here: Path) -> None:
+        """Check what a probe or hook does: exactly one thing, and that one rightly."""
+        known = [name for name in ("exec", "httpGet", "tcpSocket", "grpc", "sleep") if name in handler]
+        if not known:
+            self.required(here, "must specify a handler type")
+        for number, name in enumerate(known):
+            action, at = handler[name], (*here, name)
+            if number:
+                self.forbidden(at, "may not specify more than 1 handler type")
+            elif name == "exec" and not action.get("command"):
+                self.required((*at, "command"))
+            elif name == "httpGet":
+                self._port_reference(action.get("port", 0), (*at, "port"))
+                self.choice((*at, "scheme"), action.get("scheme", "HTTP"), ("HTTP", "HTTPS"))
+            elif name in ("tcpSocket", "grpc"):
+                self._port_reference(action.get("port", 0), (*at, "port"))
 
     def _probes(self, container: dict[str, Any], at: Path) -> None:
         for field in ("livenessProbe", "readinessProbe", "startupProbe"):
@@ -353,32 +319,21 @@ class _Validation:
             if probe is None:
                 continue
             here: Path = (*at, field)
-            handlers = [name for name in ("exec", "httpGet", "tcpSocket", "grpc") if name in probe]
-            for extra in handlers[1:]:
-                self._forbidden((*here, extra), "may not specify more than 1 handler type")
-            if not handlers:
-                self._required(here, "must specify a handler type")
-            elif handlers[0] == "exec" and not probe["exec"].get("command"):
-                self._required((*here, "exec", "command"))
-            elif handlers[0] == "httpGet":
-                self._port_reference(probe["httpGet"].get("port", 0), (*here, "httpGet", "port"))
-                self._choice((*here, "httpGet", "scheme"), probe["httpGet"]["scheme"], ("HTTP", "HTTPS"))
-            elif handlers[0] == "tcpSocket":
-                self._port_reference(probe["tcpSocket"].get("port", 0), (*here, "tcpSocket", "port"))
+            self._handler(probe, here)
             numbers = ("initialDelaySeconds", "timeoutSeconds", "periodSeconds", "successThreshold", "failureThreshold")
             for number in numbers:
                 if probe.get(number, 0) < 0:
-                    self._invalid((*here, number), probe[number], "must be greater than or equal to 0")
+                    self.invalid((*here, number), probe[number], "must be greater than or equal to 0")
             if field != "readinessProbe" and probe["successThreshold"] != 1:
-                self._invalid((*here, "successThreshold"), probe["successThreshold"], "must be 1")
+                self.invalid((*here, "successThreshold"), probe["successThreshold"], "must be 1")
 
     def _port_reference(self, port: int | str, at: Path) -> None:
         if isinstance(port, int):
             if not 0 < port < 65536:
-                self._invalid(at, port, "must be between 1 and 65535, inclusive")
+                self.invalid(at, port, "must be between 1 and 65535, inclusive")
             return
         for problem in _port_name_problems(port):
-            self._invalid(at, port, problem)
+            self.invalid(at, port, problem)
 
     def _host_network(self) -> None:
         if not self.spec.get("hostNetwork"):
@@ -387,18 +342,24 @@ class _Validation:
             for number, port in enumerate(container.get("ports", ())):
                 if port.get("hostPort", 0) != port.get("containerPort", 0):
                     at: Path = ("spec", "containers", index, "ports", number, "hostPort")
-                    self._invalid(at, port["hostPort"], "must match `containerPort` when `hostNetwork` is true")
+                    self.invalid(at, port["hostPort"], "must match `containerPort` when `hostNetwork` is true")
 
-    def _names(self) -> None:
-        for field in ("serviceAccountName", "priorityClassName", "runtimeClassName"):
-            name = self.spec.get(field)
-            if name and not _SUBDOMAIN.fullmatch(name):
-                self._invalid(("spec", field), name, _SUBDOMAIN_WORDS)
-        for field in ("hostname", "subdomain"):
-            if self.spec.get(field):
-                self._label(("spec", field), self.spec[field])
+    def _only_for_pods(self) -> None:
+        for index, volume in enumerate(self.spec.get("volumes", ())):
+            for number, part in enumerate(volume.get("projected", {}).get("sources", ())):
+                if "serviceAccountToken" in part and not self.spec.get("serviceAccountName"):
+                    at: Path = ("spec", "volumes", index, "projected", "sources", number, "serviceAccountToken")
+                    self.forbidden(at, "must not be specified when serviceAccountName is not set")
+        for group in ("containers", "initContainers"):
+            for index, container in enumerate(self.spec.get(group, ())):
+                image = container.get("image", "")
+                if image != image.strip():
+                    where: Path = ("spec", group, index, "image")
+                    self.invalid(where, image, "must not have leading or trailing whitespace")
         if self.spec.get("ephemeralContainers"):
-            self._forbidden(("spec", "ephemeralContainers"), "cannot be set on create")
+            self.forbidden(("spec", "ephemeralContainers"), "cannot be set on create")
+        if self.spec.get("schedulingGates"):
+            self.forbidden(("spec", "nodeName"), "cannot be set until all schedulingGates have been cleared")
 
 
 def _port_name_problems(name: str) -> list[str]:

@@ -21,6 +21,7 @@ from .container_view import ContainerView, Place, Trouble, covers
 from .host_tree import NO_SUCH_FILE, HostTree, clean, follow
 from .pod_decode import Path
 from .pod_folder import FolderEntry
+from .pod_quantity import quantity
 from .server_fate import Auditing, Forecast, Server, Surroundings
 from .static_pod import Container, Pod, argv, program
 
@@ -170,7 +171,7 @@ class ServerStart:
     def _limits_refuse(self) -> tuple[str, Path] | None:
         """What ends a server that comes up: a limit it cannot live with, a hook that cannot run."""
         limit = (self.container.raw.get("resources") or {}).get("limits", {}).get("memory")
-        if limit is not None and _quantity(limit) < _LEAST_MEMORY:
+        if limit is not None and quantity(limit) < _LEAST_MEMORY:
             return "OOMKilled", (*self.container.path, "resources", "limits", "memory")
         hook = (self.container.raw.get("lifecycle") or {}).get("postStart") or {}
         command = (hook.get("exec") or {}).get("command") or []
@@ -387,30 +388,7 @@ def _folder_of(path: str) -> str:
 def _asked(container: Container, resource: str) -> Decimal:
     resources = container.raw.get("resources") or {}
     limits, requests = resources.get("limits") or {}, resources.get("requests") or {}
-    return _quantity(str(requests.get(resource, limits.get(resource, "0"))))
-
-
-def _quantity(text: str) -> Decimal:
-    """Read a quantity (`250m`, `1Gi`); what is none is 0, the decoding has refused it already."""
-    for suffix, scale in _SCALES.items():
-        if text.endswith(suffix):
-            text, factor = text.removesuffix(suffix), scale
-            break
-    else:
-        factor = Decimal(1)
-    try:
-        return Decimal(text) * factor
-    except ArithmeticError:
-        return Decimal(0)
-
-
-_SCALES: Final = {
-    **{f"{letter}i": Decimal(1 << 10 * power) for power, letter in enumerate("KMGTPE", 1)},
-    **{letter: Decimal(1000) ** power for power, letter in enumerate("kMGTPE", 1)},
-    "m": Decimal("0.001"),
-    "u": Decimal("0.000001"),
-    "n": Decimal("0.000000001"),
-}
+    return quantity(str(requests.get(resource, limits.get(resource, "0"))))
 
 
 def _image_name(container: Container) -> str:

@@ -226,6 +226,10 @@ def load_pod(data: bytes, file: str, node: str) -> Pod:
     if errors:
         words = f"invalid pod: [{' '.join(error.text for error in errors)}]"
         raise ManifestError(words, pod.line(errors[0].path), dotted(errors[0].path), pod.warnings, pod)
+    for volume in pod.volumes:
+        if any(not part for part in raw["spec"]["volumes"][volume.path[-1]].get("projected", {}).get("sources", ())):
+            words = f'unknown source for projected volume "{volume.name}"'
+            raise ManifestError(words, pod.line(volume.path), dotted(volume.path), pod.warnings, pod)
     forbidden = forbidden_reference(raw)
     if forbidden:
         resource, path = forbidden

@@ -141,6 +141,13 @@ def test_a_volume_without_a_source_becomes_an_empty_dir() -> None:
         ("  hostNetwork: true", "  serviceAccountName: default", "static pods may not reference serviceaccounts", "serviceAccountName"),
         ("    command:", "    env: [{name: A, valueFrom: {secretKeyRef: {name: x, key: k}}}]\n    command:", "static pods may not reference secrets", "env:"),
         ("    command:", "    envFrom: [{configMapRef: {name: x}}]\n    command:", "static pods may not reference configmaps", "envFrom:"),
+        ("    command:", "    resources: {requests: {cpu: 2}, limits: {cpu: 1}}\n    command:", 'invalid pod: [spec.containers[0].resources.requests: Invalid value: "2": must be less than or equal to cpu limit of 1]', "resources:"),
+        ("    command:", "    securityContext: {runAsUser: -1}\n    command:", "invalid pod: [spec.containers[0].securityContext.runAsUser: Invalid value: -1: must be between 0 and 2147483647, inclusive]", "securityContext:"),
+        ("    command:", "    lifecycle: {postStart: {}}\n    command:", "invalid pod: [spec.containers[0].lifecycle.postStart: Required value: must specify a handler type]", "lifecycle:"),
+        ("  hostNetwork: true", "  dnsPolicy: None", "invalid pod: [spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None]", None),
+        ("  hostNetwork: true", "  tolerations: [{operator: Exists, value: x}]", "invalid pod: [spec.tolerations[0].operator: Invalid value: \"x\": value must be empty when `operator` is 'Exists']", "tolerations:"),
+        ("    command:", '    restartPolicy: Always\n    command:', "invalid pod: [spec.containers[0].restartPolicy: Forbidden: may not be set for non-init containers]", "restartPolicy"),
+        ("  namespace: kube-system", "  namespace: kube-system\n  labels: {a/b/c: x}", "invalid pod: [metadata.labels: Invalid value: \"a/b/c\": a qualified name must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]') with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')]", "labels:"),
         ("  hostNetwork: true", "  imagePullSecrets: [{name: x}]", "static pods may not reference secrets", "imagePullSecrets"),
     ],
 )  # fmt: skip
