@@ -50,7 +50,7 @@ class EventList(ScrollView, can_focus=True):
     ]
 
     DEFAULT_CSS = """
-    EventList { height: 1fr; background: $background; scrollbar-size-vertical: 1; }
+    EventList { height: 1fr; background: $background; scrollbar-size-vertical: 1; overflow-x: hidden; }
     """
 
     @dataclass
