@@ -24,10 +24,10 @@ from .overlay import ManifestEdits, Overlay
 
 FORMAT_VERSION = 1
 
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=msgspec.Struct)
 
 
-class _Schema(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+class _Schema(msgspec.Struct, forbid_unknown_fields=True):
     pass
 
 

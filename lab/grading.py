@@ -52,9 +52,7 @@ def grade_directory(
     started = rfc3339(now())
     evidence = Evidence(DirectoryFiles(root))
     report = _report(load(scenario_id, seed), evidence, NodeName("directory", str(root)), started, None)
-    return Report(
-        report.version, report.scenario, report.variant, report.node, report.lines, started, rfc3339(now())
-    )
+    return Report(report.version, report.scenario, report.variant, report.node, report.lines, started, rfc3339(now()))
 
 
 def apiserver(facts: Mapping[str, Any]) -> str | None:

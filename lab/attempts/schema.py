@@ -1,4 +1,4 @@
-"""Owns bringing a database to today's tables: nothing when it is current, else the migrations, one program at a time."""
+"""Owns bringing a database to today's tables: nothing when it is current, else migrations, one program at a time."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Owns the record of attempts: every grade, hint and reset, in one transaction each, so that nothing is half there.
 
-SQLite in the person's data folder (write-ahead log, synced at each commit), or the database that `CKS_LAB_DATABASE` names.
+SQLite in the person's data folder (write-ahead log, synced at each commit), or what `CKS_LAB_DATABASE` names.
 """
 
 from __future__ import annotations

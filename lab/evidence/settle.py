@@ -69,7 +69,8 @@ def _look(node: Node, wants: Wants, waited: float) -> Settled | str:
 
 def _compare(node: Node, entry: FolderEntry, seen: list[dict[str, Any]], waited: float) -> Settled | str:
     pod, container = entry.pod, entry.api_server
-    assert pod is not None and container is not None
+    assert pod is not None
+    assert container is not None
     own = next((c for c in seen if c["name"] == container.name), None)
     if own is None:
         if waited > _NO_CONTAINER:

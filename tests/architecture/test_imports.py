@@ -73,7 +73,14 @@ def test_grading_reaches_for_nothing_but_its_evidence(tmp_path: Path, monkeypatc
     def closed(*arguments: object, **named: object) -> NoReturn:
         raise AssertionError(f"the judge reached out: {arguments}")
 
-    for module, name in ((builtins, "open"), (io, "open"), (os, "open"), (socket, "socket"), (os, "listdir"), (os, "stat")):
+    for module, name in (
+        (builtins, "open"),
+        (io, "open"),
+        (os, "open"),
+        (socket, "socket"),
+        (os, "listdir"),
+        (os, "stat"),
+    ):
         monkeypatch.setattr(module, name, closed)
     report = grade_once(Evidence(evidence.files), scenario)
     monkeypatch.undo()
