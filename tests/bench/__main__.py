@@ -335,6 +335,8 @@ def main() -> None:
     parser.add_argument("--labs", type=int, default=100, metavar="N", help="how many labs at once (100)")
     arguments = parser.parse_args()
     with cleaned():
+        # Figures are worth as much as the machine was calm.
+        print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}", file=sys.stderr)
         for name, part in PARTS.items():
             if arguments.only in (None, name):
                 for figure in many(arguments.labs) if name == "labs" else part():
