@@ -123,7 +123,7 @@ def _proved(check_id: str, expected: str, evidence: Evidence, wants: Wants) -> C
         expected,
         shown.found,
         Where(wants.policy_file, rule.line if rule else None, f"rules[{rule.index}]" if rule else None),
-        fix=f"{_advice(shown)}; see it: {shown.command}",
+        fix=f"{_advice(shown)}. See it:\n  {shown.command}",
     )
 
 

@@ -194,7 +194,11 @@ class NodePicture:
         # A bare directory may hold only a part of the node: a folder it lacks is then no proof.
         volume = self.trouble_volume(found)
         path = clean(volume) if volume else "/"
-        return found if self.tree.is_known(path.rpartition("/")[0] or "/") else None
+        return found if self.has_folder(path.rpartition("/")[0] or "/") else None
+
+    def has_folder(self, path: str) -> bool:
+        """Say whether the evidence reaches to a folder, an empty one too."""
+        return follow(self.tree, path).entry is not None
 
     def trouble_volume(self, trouble: Trouble) -> str | None:
         """Return the hostPath that a trouble is about."""

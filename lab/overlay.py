@@ -90,7 +90,7 @@ def edit_manifest(text: str, edits: ManifestEdits) -> str:
         else:
             lines[at] = entry
     for key, indent, items in (("volumeMounts:", 4, edits.mounts), ("volumes:", 2, edits.volumes)):
-        for item in items:
+        for item in reversed(items):
             at = next((n for n, line in enumerate(lines) if line.strip() == key), None)
             if at is None:
                 raise ValueError(f"the manifest has no line `{key}`")

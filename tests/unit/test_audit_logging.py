@@ -246,6 +246,21 @@ class TestWhatIsSaid:
 
 
 class TestTheLog:
+    def test_a_missing_log_fails_where_its_folder_could_be_seen(self, tmp_path: Path) -> None:
+        assert of(grade(lay(tmp_path, SCENARIO.solution))) == ["log.written"]
+
+    def test_a_folder_that_the_volume_s_type_wants_and_the_node_lacks_fails(self, tmp_path: Path) -> None:
+        root = lay(tmp_path, SCENARIO.solution)
+        text = (
+            (root / MANIFEST)
+            .read_text()
+            .replace(
+                "path: /var/log/audit\n      type: DirectoryOrCreate", "path: /var/log/audit\n      type: Directory"
+            )
+        )
+        (root / MANIFEST).write_text(text)
+        assert of(grade(root)) == ["mounts.log"]
+
     def test_events_before_the_last_start_do_not_count(self, tmp_path: Path) -> None:
         root = lay(tmp_path, SCENARIO.solution)
         logs = root / "var/log/pods/kube-system_kube-apiserver-x_uid/kube-apiserver"
