@@ -9,10 +9,12 @@ from .audit_events import live_probe, log_configmaps_body, log_metadata, log_wri
 from .evidence import Evidence
 from .kube.audit_policy import Attributes, Level, evaluate
 from .kube.container_view import Place
+from .kube.forecast import Forecast, Server, foretell
 from .kube.pod_folder import same_pod
 from .kube.policy_proof import Counterexample, prove
 from .kube.running import differs
 from .node_picture import Manifest, NodePicture, picture
+from .registry import outcome
 from .result import CheckResult, Status, Where
 from .wants import Wants
 
@@ -34,6 +36,7 @@ __all__ = [
     "policy_valid",
 ]
 
+_PKI = "/etc/kubernetes/pki"
 _KUBELET_SAYS = "journalctl -u kubelet --no-pager | tail"
 _MOUNT_FIX = "give the pod a hostPath volume and the container a volumeMounts entry with the volume's name"
 
@@ -173,9 +176,41 @@ def manifest_valid(evidence: Evidence, wants: Wants) -> CheckResult:
         where = Where(manifest.path, manifest.pod.line(trouble.path))
         fix = "the container is not made until that is mended: crictl ps -a"
         return CheckResult(Status.FAIL, expected, trouble.message, where, fix=fix, warnings=warnings)
-    return CheckResult(
-        Status.PASS, expected, f"{manifest.path} is a valid pod", Where(manifest.path), warnings=warnings
+    warnings += _refused_beside(seen, manifest)
+    fate = _foretold(evidence, wants, seen)
+    if fate is not None:
+        where = Where(manifest.path, manifest.pod.line(fate.path) if fate.path else None)
+        found = f"the API server: {fate.server}" + (f": {fate.message}" if fate.message else "")
+        return CheckResult(Status.FAIL, expected, found, where, fix="crictl ps -a; crictl logs ID", warnings=warnings)
+    found = f"{manifest.path} is a valid pod"
+    return CheckResult(Status.PASS, expected, found, Where(manifest.path), warnings=warnings)
+
+
+def _refused_beside(seen: NodePicture, manifest: Manifest) -> tuple[str, ...]:
+    """Return a warning for each file beside the manifest that was to be one and is refused."""
+    folder = seen.folder
+    refused = folder.refused if folder is not None else ()
+    return tuple(
+        f"{entry.path} is not read as a pod: {entry.error.text}"
+        for entry in refused
+        if entry.error is not None and entry.name != manifest.entry.name and "apiserver" in entry.name
     )
+
+
+def _foretold(evidence: Evidence, wants: Wants, seen: NodePicture) -> Forecast | None:
+    """Return what would become of the API server where that is bad and no other check says why.
+
+    Only for files without a node: what runs on a node is seen, and need not be foretold.
+    """
+    others = ("policy.valid", "manifest.single", "flags.policy-file", "flags.log-path", "mounts.policy", "mounts.log")
+    if seen.facts or seen.folder is None:
+        return None
+    if any(outcome(check_id, evidence, wants).status is not Status.PASS for check_id in others):
+        return None
+    fate = foretell(seen.folder, seen.tree, seen.node)
+    # Without the node's certificates nobody can tell how a start ends.
+    known = fate.server is Server.UNREACHABLE or seen.tree.is_known(_PKI)
+    return fate if fate.server is not Server.RUNS and known else None
 
 
 def manifest_single(evidence: Evidence, wants: Wants) -> CheckResult:
@@ -191,11 +226,17 @@ def manifest_single(evidence: Evidence, wants: Wants) -> CheckResult:
         for e in seen.folder.pods
         if e.pod and e.name != manifest.entry.name and e.pod.full_name == manifest.pod.full_name
     ]
+    winners = seen.folder.after_relist()
     harmless = []
     for other in {entry.name: entry for entry in (*others, *twins)}.values():
         assert other.pod is not None
         if other in twins and same_pod(other.pod, manifest.pod):
             harmless.append(f"{other.path} defines the same pod: no harm, but a copy belongs outside {wants.manifests}")
+            continue
+        if other in twins and manifest.entry in winners:
+            harmless.append(
+                f"{other.path} defines the same pod and is sorted before: a copy belongs outside the folder"
+            )
             continue
         if other in twins:
             found = f"{other.path} defines the same pod, and the kubelet reads it too: the last in sorted order wins"
@@ -293,7 +334,6 @@ def _mount(flag: str, flag_check: str, wanted: str, expected: str, seen: NodePic
 def _mounted(path: str, wanted: str, expected: str, seen: NodePicture, *, writes: bool) -> CheckResult:
     manifest = seen.manifest
     assert manifest is not None
-    assert seen.view is not None
     by_manifest = seen.resolved(path)
     mount, volume = by_manifest.mount, by_manifest.volume
     line = manifest.pod.line(mount.path if mount else (*manifest.container.path, "volumeMounts"))
@@ -310,7 +350,7 @@ def _mounted(path: str, wanted: str, expected: str, seen: NodePicture, *, writes
             else f"is of type {volume.kind}"
         )
         return CheckResult(Status.FAIL, expected, f"the volume {volume.name!r} {what}", volume_where, fix=_MOUNT_FIX)
-    if seen.view.trouble is not None:
+    if seen.view is None or seen.view.trouble is not None:
         trouble = seen.trouble
         if trouble is not None and seen.trouble_name(trouble) == volume.name:
             line = manifest.pod.line(trouble.path)

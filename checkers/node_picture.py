@@ -139,13 +139,14 @@ class NodePicture:
 
     @cached_property
     def manifest(self) -> Manifest | None:
-        """The API server's manifest. Of several files for the pod it is kube-apiserver.yaml, else the one that wins."""
+        """The API server's manifest. Of several good files it is kube-apiserver.yaml, else the one that wins."""
         if self.folder is None:
             return None
         usual = "kube-apiserver.yaml"
         good = [entry for entry in self.folder.pods if entry.api_server is not None]
         refused = [e for e in self.folder.refused if e.error and e.error.pod and api_server(e.error.pod)]
-        for entries in ([e for e in (*good, *refused) if e.name == usual], list(reversed(good)), refused):
+        ranked = ([e for e in good if e.name == usual], good[::-1], [e for e in refused if e.name == usual], refused)
+        for entries in ranked:
             if entries:
                 return _manifest(entries[0])
         return None
@@ -182,8 +183,11 @@ class NodePicture:
 
     @cached_property
     def view(self) -> ContainerView | None:
-        """The API server's container over this node's files."""
-        return ContainerView(self.manifest.pod, self.manifest.container, self.tree) if self.manifest else None
+        """The API server's container over this node's files; None where the kubelet would not run it."""
+        manifest = self.manifest
+        if manifest is None or manifest.refusal:
+            return None
+        return ContainerView(manifest.pod, manifest.container, self.tree)
 
     @property
     def trouble(self) -> Trouble | None:
@@ -231,9 +235,7 @@ class NodePicture:
     def leads_to(self, path: str, wanted: str) -> bool:
         """Say whether a path in the container leads to a file on the node."""
         view = self.view
-        if view is None:
-            return False
-        if view.trouble is None:
+        if view is not None and view.trouble is None:
             return view.locate(path).host_path == self.real(wanted)
         host_path = self.resolved(path).host_path
         return host_path is not None and self.real(host_path) == self.real(wanted)

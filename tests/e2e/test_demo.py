@@ -28,7 +28,7 @@ def test_every_grade_comes_out_as_it_must_and_nothing_is_left() -> None:
         in done.stdout
     )
     assert "See it:" in done.stdout
-        assert "  kubectl create configmap x --from-literal=a=b\n" in done.stdout
+    assert "  kubectl create configmap x --from-literal=a=b\n" in done.stdout
     assert "configmap/demo created" in done.stdout
     assert '{"colour": "green"}' in done.stdout
     assert "Every grade came out as it must." in done.stdout
