@@ -5,12 +5,13 @@ What the log says before the API server's last start belongs to an older configu
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from .evidence import Evidence, Missing, NotAFile
-from .kube.audit_log import EventClass, FullEvent, LogStatistics, is_of, log_names, read_log, unpacked
-from .kube.audit_policy import Attributes, Level
+from .kube.audit_log import EventClass, FullEvent, LogStatistics, is_of, log_names, normal_time, read_log, unpacked
+from .kube.audit_policy import Attributes, Level, evaluate
 from .node_picture import NodePicture, picture
 from .registry import outcome
 from .result import CheckResult, Status, Where
@@ -121,27 +122,43 @@ def live_probe(evidence: Evidence, wants: Wants) -> CheckResult:
         return CheckResult(Status.ERROR, expected, str(said), fix="grade again; if it stays: cks-lab doctor")
     statistics = _statistics(seen)
     assert statistics is not None
-    recorded = {event.auditID: event for event in statistics.found if event.stage == "ResponseComplete"}
+    events: dict[str, list[FullEvent]] = {}
+    for event in statistics.found:
+        events.setdefault(event.auditID, []).append(event)
     for request in probe["requests"]:
-        problem = _probe_problem(request, recorded.get(str(request.get("audit_id"))), wants)
+        recorded = events.get(str(request.get("audit_id")), [])
+        problem = _probe_problem(request, recorded, wants) or _stale(request, recorded, seen)
         if problem:
             shown = f"grep {request.get('audit_id')} {wants.log_file}"
             result = CheckResult(Status.FAIL, expected, problem, Where(wants.log_file), fix=shown)
             return _unless_blocked(result, evidence, wants)
-    return CheckResult(Status.PASS, expected, f"all {len(probe['requests'])} of them", Where(wants.log_file))
+    found = f"all {len(probe['requests'])} of them"
+    return CheckResult(Status.PASS, expected, found, Where(wants.log_file), warnings=_edited_since(seen))
 
 
-def _probe_problem(request: Mapping[str, Any], event: FullEvent | None, wants: Wants) -> str | None:
-    """Return what is wrong with the record of one request that was sent, None where it is as asked."""
-    attributes = Attributes(
-        user=str(request.get("user") or "kubernetes-admin"),
-        groups=("kubeadm:cluster-admins", "system:authenticated"),
+def _attributes(request: Mapping[str, Any], event: FullEvent | None = None) -> Attributes:
+    """Return what a policy sees of a request that was sent, by whom the log says, else by the administrator."""
+    return Attributes(
+        user=event.user.username if event else "kubernetes-admin",
+        groups=event.user.groups if event else ("kubeadm:cluster-admins", "system:authenticated"),
         verb=str(request.get("verb")),
         group=str(request.get("group")),
         resource=str(request.get("resource")),
         namespace=str(request.get("namespace")),
         name="" if request.get("verb") == "create" else str(request.get("name")),
     )
+
+
+def _what(attributes: Attributes) -> str:
+    """Name a request that was sent while grading."""
+    place = f" in {attributes.namespace}" if attributes.namespace else ""
+    return f"the {attributes.verb} of {attributes.resource}{place} that was sent just now"
+
+
+def _probe_problem(request: Mapping[str, Any], recorded: Sequence[FullEvent], wants: Wants) -> str | None:
+    """Return what is wrong with the record of one request that was sent, None where it is as asked."""
+    event = next((event for event in recorded if event.stage == "ResponseComplete"), None)
+    attributes = _attributes(request, event)
     least = Level.NONE
     for wishes in wants.wishes.values():
         wish = next((wish for wish in wishes if wish.select.matches(attributes)), None)
@@ -149,17 +166,48 @@ def _probe_problem(request: Mapping[str, Any], event: FullEvent | None, wants: W
             least = max(least, wish.least)
     if least is Level.NONE:
         return None
-    what = f"{attributes.verb} of {attributes.resource}" + (
-        f" in {attributes.namespace}" if attributes.namespace else ""
-    )
     if event is None:
-        return f"the {what} that was sent just now is not in the log"
+        return f"{_what(attributes)} is not in the log"
     if Level.parse(event.level) < least:
-        return f"the {what} that was sent just now is recorded at {event.level}, {least} is asked"
+        return f"{_what(attributes)} is recorded at {event.level}, {least} is asked"
     has_body = request.get("verb") in ("create", "update", "patch")
     if least >= Level.REQUEST and has_body and not event.has_request_object:
-        return f"the {what} that was sent just now is recorded without its body"
+        return f"{_what(attributes)} is recorded without its body"
     return None
+
+
+def _stale(request: Mapping[str, Any], recorded: Sequence[FullEvent], seen: NodePicture) -> str | None:
+    """Return what shows that the running API server has loaded another policy than the file holds now."""
+    policy = seen.policy_file.policy
+    if policy is None or not recorded:
+        return None
+    attributes = _attributes(request, recorded[0])
+    decision = evaluate(policy, attributes)
+    again = "the API server has loaded an older policy: it reads the file only when it starts"
+    wrong = next((event for event in recorded if event.level != str(decision.level)), None)
+    if wrong is not None:
+        return f"{_what(attributes)} is recorded at {wrong.level}, the policy says {decision.level}: {again}"
+    received = any(event.stage == "RequestReceived" for event in recorded)
+    if received != ("RequestReceived" in decision.stages):
+        does = "has" if received else "lacks"
+        return f"{_what(attributes)} {does} the stage RequestReceived, against the policy: {again}"
+    return None
+
+
+def _edited_since(seen: NodePicture) -> tuple[str, ...]:
+    """Return a warning where the policy was saved after the API server had started: nobody can see what it loaded."""
+    start = started(seen)
+    path = seen.wants.policy_file
+    if start is None:
+        return ()
+    try:
+        saved = datetime.fromtimestamp(seen.evidence.files.stat(path).mtime // 1_000_000_000, UTC)
+    except (Missing, NotAFile, ValueError, OverflowError):
+        return ()
+    moment = normal_time(start)
+    if moment is None or saved.strftime("%Y-%m-%dT%H:%M:%S") <= moment[:19]:
+        return ()
+    return (f"{path} was saved after the API server started; it reads the policy only then: restart it to be sure",)
 
 
 def _statistics(seen: NodePicture) -> LogStatistics | None:

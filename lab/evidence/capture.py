@@ -26,6 +26,7 @@ _FILE_LIMIT = 10 << 20
 _POD_LOG_TAIL = 64 << 10
 _POD_LOGS = "/var/log/pods"
 _FOLDER_LIMIT = 500
+_MOST_LINKS = 40
 _PATHS = re.compile(rb"""(?:path|mountPath):\s*["']?(/[^\s"'#]+)|--audit-[a-z-]+[= "']+(/[^\s"'#]+)""")
 
 
@@ -104,6 +105,7 @@ class _Taker:
         self._node = node
         self._writer = writer
         self._done: set[str] = set()
+        self._links: dict[str, str] = {}
         self.contents: dict[str, bytes] = {}
         self.cut: dict[str, int] = {}
 
@@ -121,17 +123,28 @@ class _Taker:
 
     def path(self, path: str, limit: int) -> None:
         """Take what is at a path, the links on the way included; what is missing is left out."""
-        path = re.sub(r"/+", "/", path).rstrip("/") or "/"
-        if path == "/" or ".." in path.split("/"):
-            return
-        at = ""
-        for part in path.split("/")[1:]:
-            at = f"{at}/{part}"
-            if self._one(at, limit if at == path else 0) is False:
+        path = _plain(path)
+        for _ in range(_MOST_LINKS):
+            onward = self._walk(path, limit)
+            if onward is None:
                 return
+            path = onward
+
+    def _walk(self, path: str, limit: int) -> str | None:
+        """Take the parts of a path down to its end or its first link; return where that link leads on."""
+        at = ""
+        parts = [part for part in path.split("/") if part]
+        for number, part in enumerate(parts, 1):
+            at = f"{at}/{part}"
+            there = self._one(at, limit if number == len(parts) else 0)
+            if not there:
+                return None
+            if at in self._links:
+                return _plain("/".join((self._links[at], *parts[number:])))
+        return None
 
     def _one(self, path: str, limit: int) -> bool:
-        """Take one entry; False where the way ends here."""
+        """Take one entry; False where there is none."""
         if path in self._done and not (limit and path not in self.contents):
             return True
         try:
@@ -143,9 +156,8 @@ class _Taker:
         self._done.add(path)
         if found.link is not None:
             self._writer.add(path, found, link=found.link)
-            target = found.link if found.link.startswith("/") else f"{_parent(path)}/{found.link}"
-            self.path(_plain(target), limit)
-            return False
+            self._links[path] = found.link if found.link.startswith("/") else f"{_parent(path)}/{found.link}"
+            return True
         if found.kind is not FileKind.FILE:
             self._writer.add(path, found)
             return True

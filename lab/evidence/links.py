@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from checkers.evidence import Missing, Unreadable
+from checkers.evidence import Missing
 
 MAX_LINKS = 40
 """As the kernel's own limit (path_resolution(7))."""
@@ -14,7 +14,7 @@ def follow(path: str, link_at: Callable[[str], str | None]) -> str:
     """Return the path with every link in it followed, absolute and without `.` or `..`.
 
     `link_at` says what the link at a path (itself free of links) leads to, or None where there is no link.
-    Raises Unreadable for a loop, Missing for an empty path.
+    Raises Missing for an empty path and for a loop: a link that leads to itself leads nowhere, as a dangling one.
     """
     if not path:
         raise Missing(path)
@@ -34,7 +34,7 @@ def follow(path: str, link_at: Callable[[str], str | None]) -> str:
             continue
         links += 1
         if links > MAX_LINKS:
-            raise Unreadable(path, "too many levels of symbolic links")
+            raise Missing(path)
         if text.startswith("/"):
             done = []
         todo.extend(reversed(text.split("/")))

@@ -197,7 +197,11 @@ def _probe(node: Node, wants: Wants) -> dict[str, Any] | None:
 
 
 def _requests(nonce: str, wants: Wants) -> list[dict[str, Any]]:
-    """Return the probe: writes with a body in two namespaces, and reads of other resources in three API groups."""
+    """Return the probe: writes with a body in three namespaces, and reads of other resources in three API groups.
+
+    The third namespace has a name that no policy can hold; it does not exist, which the server says after it has read
+    (and recorded) the body.
+    """
     name = f"cks-lab-probe-{nonce}"
     thing = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"nonce": nonce}}
     maps = "/api/v1/namespaces/{}/configmaps"
@@ -224,6 +228,13 @@ def _requests(nonce: str, wants: Wants) -> list[dict[str, Any]]:
             f"{maps.format('kube-system')}?dryRun=All",
             body=thing,
             **own | {"namespace": "kube-system"},
+        ),
+        ask(
+            "create",
+            "POST",
+            f"{maps.format(f'cks-lab-{nonce}')}?dryRun=All",
+            body=thing,
+            **own | {"namespace": f"cks-lab-{nonce}"},
         ),
         ask("list", "GET", "/api/v1/namespaces/default/secrets?limit=1", "secrets", namespace="default"),
         ask("get", "GET", "/api/v1/namespaces/kube-system", "namespaces", namespace="kube-system", name="kube-system"),

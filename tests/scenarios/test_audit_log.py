@@ -86,6 +86,47 @@ def test_a_mistake_fails_where_it_says(bench: Bench, name: str) -> None:
     assert Status.ERROR not in {line.result.status for line in report.lines}, told(report)
 
 
+def regrade(bench: Bench, *commands: str) -> Report:
+    """Run commands on the node after the last answer, wait, and grade again."""
+    node = bench.driver.node(bench.lab)
+    for command in commands:
+        done = node.run(["sh", "-c", command], timeout=20)
+        assert done.exit_code == 0, done.stderr
+    settle(node, SCENARIO.wants, patience=node.patience)
+    bundle = bench.folder / "again.tar.gz"
+    capture(node, About(SCENARIO.id, "sandbox", node.name, {"seed": None}), SCENARIO.wants, bundle)
+    return grade_bundle(bundle)
+
+
+@pytest.mark.parametrize("name", ["one-namespace", "response-bodies-too", "catch-all-first"])
+def test_a_policy_mended_without_a_restart_is_not_passed(bench: Bench, name: str) -> None:
+    bench.grade(MISTAKES[name].overlay)
+    node = bench.driver.node(bench.lab)
+    policy = "/etc/kubernetes/audit/policy.yaml"
+    node.run(["tee", policy], stdin=SCENARIO.solution.files[policy], timeout=10)
+    report = regrade(bench)
+    assert "live.probe" in failed(report), told(report)
+    assert not any(check_id.startswith("policy.") for check_id in failed(report)), told(report)
+
+
+def test_a_log_folder_that_is_a_link_on_the_node_counts(bench: Bench) -> None:
+    bench.grade(SCENARIO.solution)
+    report = regrade(
+        bench,
+        "rm -rf /var/log/audit && mkdir /var/log/x && ln -s x /var/log/audit",
+        f"sed -i 's/--audit-log-path=.*/&\\n    - --audit-log-maxage=7/' {MANIFEST}",
+    )
+    assert report.percent == 100, told(report)
+
+
+def test_a_policy_that_is_a_link_to_itself_is_the_learners(bench: Bench) -> None:
+    bench.grade(SCENARIO.start)
+    report = regrade(bench, "cd /etc/kubernetes/audit && rm policy.yaml && ln -s policy.yaml policy.yaml")
+    bench.used = True
+    assert "policy.valid" in failed(report), told(report)
+    assert Status.ERROR not in {line.result.status for line in report.lines}, told(report)
+
+
 def test_there_are_enough_mistakes_and_each_says_what_it_is() -> None:
     assert len(MISTAKES) >= 12
     assert all(mistake.title and mistake.fails for mistake in MISTAKES.values())

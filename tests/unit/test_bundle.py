@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from checkers.evidence import FileKind, FileStat, Missing, NotAFile, Unreadable
+from checkers.evidence import FileKind, FileStat, Missing, NotAFile
 from lab.errors import LabError
 from lab.evidence.bundle import Bundle, BundleWriter
 from lab.evidence.directory import DirectoryFiles
@@ -78,9 +78,9 @@ def test_a_link_out_stays_inside(tmp_path: Path) -> None:
     assert files.read("/b") == b"inside"
 
 
-def test_a_loop_of_links_is_told_and_not_followed_for_ever(tmp_path: Path) -> None:
+def test_a_loop_of_links_leads_nowhere(tmp_path: Path) -> None:
     files = Bundle.load(archive(tmp_path / "b.tar.gz", ("a", "b"), ("b", "a"))).files
-    with pytest.raises(Unreadable, match="too many levels"):
+    with pytest.raises(Missing):
         files.read("/a")
 
 

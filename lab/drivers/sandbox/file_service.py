@@ -50,7 +50,7 @@ def serve(connection: socket.socket) -> None:
             except (BrokenPipeError, ConnectionResetError):
                 return
             except OSError as error:
-                if error.errno in (errno.ENOENT, errno.ENOTDIR):
+                if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP):
                     _answer(connection, {"missing": True})
                 else:
                     _answer(connection, {"unreadable": error.strerror or str(error)})
