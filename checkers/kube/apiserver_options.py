@@ -5,6 +5,7 @@ Source: kube-apiserver 1.34, apiserver/pkg/server/options and pkg/controlplane/a
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -309,6 +310,40 @@ def _validate_admission(flags: FlagValues) -> list[str]:
     if both:
         errors.append(f"[{' '.join(both)}] in enable-admission-plugins and disable-admission-plugins overlapped")
     return errors
+
+
+def cluster_range_error(flags: FlagValues) -> str | None:
+    """Return what is wrong with --service-cluster-ip-range, found before anything is validated; only one is told.
+
+    Source: cmd/kube-apiserver/app/options/completion.go and pkg/controlplane/services.go.
+    """
+    text = flags.get("service-cluster-ip-range")
+    if not text:
+        return None
+    ranges = text.split(",")
+    primary = _network_bits(ranges[0])
+    if primary is None:
+        return "service-cluster-ip-range[0] is not a valid cidr"
+    if primary < 3:
+        words = "the service cluster IP range must be at least 8 IP addresses"
+        return f"error determining service IP ranges for primary service cidr: {words}"
+    if len(ranges) > 1 and _network_bits(ranges[1]) is None:
+        return "service-cluster-ip-range[1] is not an ip net"
+    return None
+
+
+def _network_bits(text: str) -> int | None:
+    """Return how many bits of its addresses a network leaves open, None for what is none. Zeros may lead an octet."""
+    address, slash, mask = text.partition("/")
+    if not (slash and mask.isascii() and mask.isdigit()) or "%" in address:
+        return None
+    if ":" not in address:
+        address = ".".join(octet.lstrip("0") or "0" if octet else "" for octet in address.split("."))
+    try:
+        bits = ipaddress.ip_address(address).max_prefixlen
+    except ValueError:
+        return None
+    return bits - int(mask) if len(mask) < 10 and int(mask) <= bits else None
 
 
 def _validate_ranges(flags: FlagValues) -> list[str]:

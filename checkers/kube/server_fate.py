@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from typing import Final
 
 from .apiserver_flags import Flags
 from .audit_policy import Policy
@@ -13,6 +14,9 @@ from .container_view import Place
 from .pod_decode import Path
 from .pod_folder import FolderEntry
 from .static_pod import Container
+
+LEAST_MEMORY: Final = Decimal(200 << 20)
+"""Bytes: kube-apiserver of 1.34 at rest needs about 250 MiB; with a limit below this it does not get so far."""
 
 
 class Server(StrEnum):

@@ -16,20 +16,23 @@ from checkers.evidence import FileKind, Missing, NotAFile, Unreadable
 
 from .apiserver_flag_table import Version
 from .apiserver_flags import FlagError, Flags, aggregate, parse_flags
+from .apiserver_options import cluster_range_error
 from .audit_policy import Attributes, Level, Policy, PolicyError, evaluate, load_policy
 from .container_view import ContainerView, Place, Trouble, covers
 from .host_tree import NO_SUCH_FILE, HostTree, clean, follow
 from .pod_decode import Path
 from .pod_folder import FolderEntry
 from .pod_quantity import quantity
-from .server_fate import Auditing, Forecast, Server, Surroundings
+from .server_fate import LEAST_MEMORY, Auditing, Forecast, Server, Surroundings
 from .static_pod import Container, Pod, argv, program
 
 LOG_FILE: Final = "/var/log/audit/audit.log"
 _SECCOMP: Final = "/var/lib/kubelet/seccomp"
+_CERTIFICATES: Final = (
+    *("client-ca-file", "tls-cert-file", "tls-private-key-file"),
+    *("etcd-certfile", "etcd-keyfile", "etcd-cafile"),
+)
 _PROGRAM: Final = "/usr/local/bin/kube-apiserver"
-# kube-apiserver of 1.34 at rest needs about 250 MiB; with less than this it does not get so far.
-_LEAST_MEMORY: Final = Decimal(200 << 20)
 
 
 @dataclass(slots=True)
@@ -171,7 +174,7 @@ class ServerStart:
     def _limits_refuse(self) -> tuple[str, Path] | None:
         """What ends a server that comes up: a limit it cannot live with, a hook that cannot run."""
         limit = (self.container.raw.get("resources") or {}).get("limits", {}).get("memory")
-        if limit is not None and quantity(limit) < _LEAST_MEMORY:
+        if limit is not None and quantity(limit) < LEAST_MEMORY:
             return "OOMKilled", (*self.container.path, "resources", "limits", "memory")
         hook = (self.container.raw.get("lifecycle") or {}).get("postStart") or {}
         command = (hook.get("exec") or {}).get("command") or []
@@ -200,6 +203,9 @@ class ServerStart:
             return error.line or error.text, None if index is None else self.container.word_path(index)
         if flags.help or flags.print_version is not None:
             return "it prints and ends", self._flag_path("help" if flags.help else "version")
+        wrong_range = cluster_range_error(flags)
+        if wrong_range is not None:
+            return wrong_range, self._flag_path("service-cluster-ip-range")
         problem = self._keys(view, flags)
         if problem:
             return problem
@@ -235,7 +241,7 @@ class ServerStart:
         return None
 
     def _certificates(self, view: ContainerView, flags: Flags) -> tuple[str, Path | None] | None:
-        for name in ("client-ca-file", "tls-cert-file", "tls-private-key-file", "etcd-cafile", "etcd-certfile"):
+        for name in _CERTIFICATES:
             error = self._unreadable(view, flags.get(name))
             if error:
                 return error, self._flag_path(name)

@@ -61,9 +61,15 @@ class Containers:
         wall: Callable[[], int] = time.time_ns,
         monotonic: Callable[[], float] = time.monotonic,
         patient: bool = False,
+        address: str = "",
     ) -> None:
-        """`patient`: the API server lets its clients' watches hold up its end, as the real one does."""
-        self._hidden_env = {**_HIDDEN_ENV, "CKS_LITE_GRACE": _PATIENCE} if patient else _HIDDEN_ENV
+        """`patient`: the API server lets its clients' watches hold up its end, and tries to reach an etcd that is not
+        there, as long as the real one does. `address` is the node's, where its etcd listens beside 127.0.0.1; without
+        it the server asks for no etcd.
+        """
+        pace = {"CKS_LITE_GRACE": _PATIENCE, "CKS_LITE_DIAL": "20"} if patient else {"CKS_LITE_DIAL": "1"}
+        etcd = {"CKS_LITE_ETCD": f"https://127.0.0.1:2379,https://{address}:2379"} if address else {}
+        self._hidden_env = {**_HIDDEN_ENV, **pace, **etcd}
         self._wall = wall
         self._monotonic = monotonic
         self._containers: dict[str, _Container] = {}
@@ -287,6 +293,8 @@ def _container(container: _Container, hidden: Mapping[str, str], told: int, out:
         os.environ.update({"PATH": _PATH, "HOME": "/", **spec.env})
         if container.program == "kube-apiserver":
             os.environ.update(hidden)
+            os.environ["CKS_LITE_RUN_AS"] = str(spec.run_as_user)
+            os.environ["CKS_LITE_MEMORY"] = str(spec.memory_limit)
         gc.enable()
         os.write(told, b"started\n")
         os.close(told)

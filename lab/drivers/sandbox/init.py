@@ -44,7 +44,7 @@ class Init:
         self._begun = False
         self._leash: int | None = leash
         self._restart_at: float | None = None
-        self._containers = Containers(patient=told["pace"] == "real")
+        self._containers = Containers(patient=told["pace"] == "real", address=told["address"])
         config = Config(node_name=told["node"], node_ip=told["address"], pace=told["pace"])
         self._kubelet = Kubelet(config, self._containers, SystemClock())
         node_socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)

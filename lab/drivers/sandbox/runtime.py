@@ -34,7 +34,8 @@ class ContainerSpec:
 
     `argv` is command and args with `$(VAR)` expanded; `mounts` are in the order of the pod (the runtime sorts them, so
     that a child lies on top of its parent). `log_path` is the absolute path of `<attempt>.log` on the node; its
-    directory exists. `working_dir` "" is the image's, which is `/`.
+    directory exists. `working_dir` "" is the image's, which is `/`. `run_as_user` is a user's number,
+    `memory_limit` in bytes; 0 is no limit.
     """
 
     pod_uid: str
@@ -51,6 +52,8 @@ class ContainerSpec:
     host_network: bool = True
     sandbox_id: str = ""
     read_only_root: bool = False
+    run_as_user: int = 0
+    memory_limit: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from checkers.kube.pod_quantity import quantity
 from checkers.kube.static_pod import Pod, expand
 
 Object = Mapping[str, Any]
@@ -61,7 +62,7 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a pod. `sidecar`: an init container that is to be restarted always."""
+    """One container of a pod. `sidecar`: an init container that is to be restarted always; `memory_limit` in bytes."""
 
     name: str
     image: str
@@ -75,6 +76,8 @@ class Container:
     pull_policy: str
     read_only_root: bool
     cpu_request: float
+    run_as_user: int = 0
+    memory_limit: int = 0
     sidecar: bool = False
 
 
@@ -126,6 +129,7 @@ def static_pod(decoded: Pod, seen: float) -> StaticPod:
         for port in container.ports
         if port.get("name")
     }
+    security = spec.get("securityContext") or {}
     grace = spec.get("terminationGracePeriodSeconds")
     return StaticPod(
         uid=decoded.identity,
@@ -133,8 +137,8 @@ def static_pod(decoded: Pod, seen: float) -> StaticPod:
         namespace=decoded.namespace,
         file=decoded.file,
         raw=decoded.raw,
-        containers=tuple(_container(item.raw, ports) for item in decoded.containers),
-        init_containers=tuple(_container(item.raw, ports) for item in decoded.init_containers),
+        containers=tuple(_container(item.raw, ports, security) for item in decoded.containers),
+        init_containers=tuple(_container(item.raw, ports, security) for item in decoded.init_containers),
         volumes={v.name: Volume(v.name, v.kind, v.host_path or "", v.type) for v in decoded.volumes},
         host_network=decoded.host_network,
         restart_policy=decoded.restart_policy,
@@ -143,8 +147,10 @@ def static_pod(decoded: Pod, seen: float) -> StaticPod:
     )
 
 
-def _container(item: Object, ports: Mapping[str, int]) -> Container:
-    requests = (item.get("resources") or {}).get("requests") or {}
+def _container(item: Object, ports: Mapping[str, int], pod_security: Object) -> Container:
+    resources: Object = item.get("resources") or {}
+    requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
+    user = {**pod_security, **(item.get("securityContext") or {})}.get("runAsUser")
     return Container(
         name=item.get("name", ""),
         image=item.get("image", ""),
@@ -158,6 +164,8 @@ def _container(item: Object, ports: Mapping[str, int]) -> Container:
         pull_policy=item["imagePullPolicy"],
         read_only_root=bool((item.get("securityContext") or {}).get("readOnlyRootFilesystem")),
         cpu_request=cpu(str(requests.get("cpu", "0"))),
+        run_as_user=int(user or 0),
+        memory_limit=int(quantity(str(limits.get("memory", "0")))),
         sidecar=item.get("restartPolicy") == "Always",
     )
 

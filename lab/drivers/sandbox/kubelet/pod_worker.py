@@ -234,6 +234,8 @@ class Worker:
             host_network=pod.host_network,
             sandbox_id=sandbox.id,
             read_only_root=container.read_only_root,
+            run_as_user=container.run_as_user,
+            memory_limit=container.memory_limit,
         )
         try:
             hostpath.on_node(host.root, folder).mkdir(parents=True, exist_ok=True)

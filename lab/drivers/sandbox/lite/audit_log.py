@@ -20,7 +20,7 @@ from typing import Any, Protocol
 
 from checkers.kube.apiserver_options import LogOptions
 
-from . import gojson
+from . import files, gojson
 from .audit import Event, Unencodable
 from .klog import Klog, os_error
 
@@ -66,9 +66,19 @@ def _ensure(path: str) -> None:
     except OSError as error:
         raise LogFileError("ensureLogFile: " + os_error(error, "mkdir", str(error.filename))) from None
     try:
+        _allow(path)
         os.close(os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR | os.O_CLOEXEC, 0o600))
     except OSError as error:
         raise LogFileError("ensureLogFile: " + os_error(error, "open", path)) from None
+
+
+def _allow(path: str) -> None:
+    """Raise PermissionError where the container's user may not write the file; one that it made would be root's."""
+    if files.is_root():
+        return
+    if not os.path.exists(path):
+        raise PermissionError(errno.EACCES, "", path)
+    files.check(path, files.WRITE)
 
 
 def _make_folders(folder: str) -> None:
@@ -84,6 +94,8 @@ def _make_folders(folder: str) -> None:
     parent = os.path.dirname(folder.rstrip("/"))
     if parent and parent != folder:
         _make_folders(parent)
+    if not files.is_root():
+        raise PermissionError(errno.EACCES, "", folder)
     try:
         os.mkdir(folder, 0o700)
     except FileExistsError:

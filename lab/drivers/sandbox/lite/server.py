@@ -4,6 +4,9 @@
 CKS_LITE_STORAGE   folder that the objects are kept in (in memory without)
 CKS_LITE_PODLOGS   the node's /var/log/pods, for `kubectl logs`
 CKS_LITE_GRACE     seconds that running watches may hold up the end after SIGTERM (0)
+CKS_LITE_MEMORY    bytes that the container may use; with too few it ends as a process that is killed for that
+CKS_LITE_RUN_AS    the user's number that the container asks for, see files.py
+CKS_LITE_ETCD, CKS_LITE_DIAL   where the node's etcd is, see peers.py
 """
 
 from __future__ import annotations
@@ -22,15 +25,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from checkers.kube.apiserver_flags import FlagError, Flags, aggregate, parse_flags
+from checkers.kube.apiserver_options import cluster_range_error
 from checkers.kube.audit_policy import Policy, PolicyError, load_policy
 from checkers.kube.gotext import quote
+from checkers.kube.server_fate import LEAST_MEMORY
 
-from . import tls
+from . import peers, tls
 from .api import Api
 from .audit import Auditor
 from .audit_log import LogFileError, LogSink, open_log
 from .authn import Authenticator
 from .authz import Always, Authorizer, Mode, Rbac
+from .files import FileError, read
 from .health import Health
 from .http import HttpProtocol
 from .klog import Klog, os_error
@@ -88,6 +94,9 @@ async def _run(flags: Flags, klog: Klog) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     server = start(flags, klog)
+    if 0 < int(os.environ.get("CKS_LITE_MEMORY") or 0) < LEAST_MEMORY:
+        # The first process of a pid namespace cannot send itself the SIGKILL of the real end.
+        os._exit(128 + signal.SIGKILL)
     await server.open()
     gc.collect()
     gc.freeze()
@@ -146,6 +155,9 @@ class Server:
 
 def start(flags: Flags, klog: Klog) -> Server:
     """Get everything ready that a server needs, in the real one's order. Raises StartError."""
+    wrong_range = cluster_range_error(flags)
+    if wrong_range is not None:
+        raise StartError(wrong_range)
     if not flags.get("external-hostname"):
         host = flags.get("advertise-address") or _own_address()
         klog.info("options.go:263", f"external host was not specified, using {host}")
@@ -163,10 +175,17 @@ def start(flags: Flags, klog: Klog) -> Server:
         context = tls.server_context(
             flags.get("tls-cert-file"), flags.get("tls-private-key-file"), flags.get("client-ca-file")
         )
-    except tls.TlsError as error:
+        peers.check_configurations(flags)
+        peers.check_authentication(flags)
+    except (tls.TlsError, peers.PeerError) as error:
         raise StartError(str(error)) from None
     policy = _policy(flags, klog)
     sink = _sink(flags, klog, policy)
+    try:
+        peers.check_admission(flags)
+        peers.check_peers(flags, klog)
+    except peers.PeerError as error:
+        raise StartError(str(error)) from None
     return _assemble(flags, klog, tokens, listener, context, policy, sink)
 
 
@@ -254,15 +273,10 @@ def _policy(flags: Flags, klog: Klog) -> Policy | None:
     if not path:
         return None
     prefix = "loading audit policy file: "
-    call = "open"
     try:
-        with open(path, "rb") as file:
-            call = "read"
-            data = file.read()
-    except OSError as error:
-        # Opening a folder works in Go, reading it does not; Python refuses at once.
-        call = "read" if isinstance(error, IsADirectoryError) else call
-        raise StartError(f"{prefix}failed to read file path {quote(path)}: {os_error(error, call, path)}") from None
+        data = read(path)
+    except FileError as error:
+        raise StartError(f"{prefix}failed to read file path {quote(path)}: {error}") from None
     try:
         policy = load_policy(data, version=(1, 34))
     except PolicyError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import ssl
 
-from .klog import os_error
+from .files import FileError, read
 
 
 class TlsError(ValueError):
@@ -48,10 +48,9 @@ def server_context(certificate: str, key: str, client_ca: str) -> ssl.SSLContext
 
 def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            return file.read()
-    except OSError as error:
-        raise TlsError(os_error(error, "open", path)) from None
+        return read(path)
+    except FileError as error:
+        raise TlsError(str(error)) from None
 
 
 def credential_id(der: bytes) -> str:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from .klog import os_error
+from . import files
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey, EllipticCurvePublicKey
@@ -164,10 +164,9 @@ class Tokens:
 
 def _read(path: str, saying: str) -> bytes:
     try:
-        with open(path, "rb") as file:
-            pem = file.read()
-    except OSError as error:
-        raise KeyFileError(f"{saying}: {os_error(error, 'open', path)}") from None
+        pem = files.read(path)
+    except files.FileError as error:
+        raise KeyFileError(f"{saying}: {error}") from None
     if b"-----BEGIN " not in pem:
         kind = "private key PEM" if "issuer" in saying else "valid private or public"
         raise KeyFileError(f"{saying}: data does not contain a {kind} key")
