@@ -12,7 +12,7 @@ from checkers.result import Status
 
 from ..errors import EXIT_COULD_NOT, EXIT_NO, EXIT_YES, LabError
 from ..reports import FORMATS, renderer
-from .talk import examples, lab_option, optional_scenario_argument, say, style
+from .talk import GivenPath, examples, lab_option, optional_scenario_argument, say, style
 
 if TYPE_CHECKING:
     from checkers.grade import Report
@@ -30,16 +30,14 @@ _EXITS = {Status.PASS: EXIT_YES, Status.FAIL: EXIT_NO, Status.ERROR: EXIT_COULD_
 )
 @optional_scenario_argument
 @lab_option
-@click.option(
-    "--root", type=click.Path(path_type=Path), metavar="DIR", help="Grade a directory laid out as a node's /."
-)
-@click.option("--bundle", type=click.Path(path_type=Path), metavar="FILE", help="Grade what `collect` wrote.")
+@click.option("--root", type=GivenPath(path_type=Path), metavar="DIR", help="Grade a directory laid out as a node's /.")
+@click.option("--bundle", type=GivenPath(path_type=Path), metavar="FILE", help="Grade what `collect` wrote.")
 @click.option("--seed", type=click.IntRange(min=0), help="The variant of the task that a directory answers.")
 @click.option(
     "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True, help="The report's format."
 )
 @click.option(
-    "-o", "--output", type=click.Path(path_type=Path, dir_okay=False), metavar="FILE", help="Write the report there."
+    "-o", "--output", type=GivenPath(path_type=Path, dir_okay=False), metavar="FILE", help="Write the report there."
 )
 def grade(
     scenario: str | None,
@@ -67,9 +65,10 @@ def grade(
         click.echo(write(report, style()), nl=False)
     else:
         from ..home import write_whole
+        from ..reports.text import headline
 
         write_whole(output, write(report).encode())
-        say(f"{report.verdict}: {report.points} of {report.possible} points; the report: {output}")
+        say(f"{headline(report)}; the report: {output}")
     return _EXITS[report.verdict]
 
 
@@ -79,6 +78,9 @@ def _report(
     from ..session import Session
 
     session = Session()
+    if scenario is not None:
+        # No lab is of a task that does not exist: then that is what there is to say.
+        session.scenario(scenario)
     if root is not None:
         assert scenario is not None
         return session.grade_directory(root, scenario, seed)
@@ -98,7 +100,7 @@ def _report(
 @click.option(
     "-o",
     "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=GivenPath(path_type=Path, dir_okay=False),
     metavar="FILE",
     required=True,
     help="The bundle: a tar.gz.",

@@ -9,7 +9,7 @@ import click
 from .. import procs
 from ..drivers import DRIVERS
 from ..drivers.base import Lab
-from ..errors import EXIT_YES
+from ..errors import EXIT_YES, LabError
 from ..session import Session
 from .talk import (
     ask,
@@ -142,7 +142,7 @@ def reset(lab_name: str | None, yes: bool) -> int:
 def status(lab_name: str | None, form: str) -> int:
     """Show the labs there are."""
     session = Session()
-    labs = [session.lab(lab_name)] if lab_name else session.labs()
+    labs = session.labs() if lab_name is None else [session.lab(lab_name)]
     for driver, reason in session.unreachable.items():
         say(f"{driver} could not be asked: {reason}")
     if form == "json":
@@ -178,7 +178,7 @@ def _status(lab: Lab) -> dict[str, object]:
 @yes_option
 def stop(lab_name: str | None, everything: bool, yes: bool) -> int:
     """Remove a lab, or all of them: no process, mount or file of it stays. Its grades stay in the history."""
-    if everything and lab_name:
+    if everything and lab_name is not None:
         raise click.UsageError("--all and --lab exclude each other")
     session = Session()
     if everything:
@@ -191,8 +191,19 @@ def stop(lab_name: str | None, everything: bool, yes: bool) -> int:
             say("There is no lab.")
         return EXIT_YES
     lab = session.lab(lab_name)
+    if lab_name is None and not yes and not sys.stdin.isatty():
+        _only_one(session.labs(), lab)
     if sys.stdin.isatty():
         ask(f"Remove {lab.name} with everything on its node?", yes)
     session.stop(lab)
     out(lab.name)
     return EXIT_YES
+
+
+def _only_one(labs: list[Lab], last: Lab) -> None:
+    """Raise LabError where there are several labs: nobody is there to be asked whether the last started is meant."""
+    if len(labs) > 1:
+        raise LabError(
+            f"there are several labs: {', '.join(lab.name for lab in labs)}; say which one goes",
+            f"cks-lab stop --lab {last.name}   or every one: cks-lab stop --all --yes",
+        )

@@ -7,19 +7,20 @@ import re
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from ..errors import EXIT_NO, EXIT_YES, LabError
-from .talk import examples, format_option, out, out_json
+from .talk import GivenPath, examples, format_option, out, out_json
 
 if TYPE_CHECKING:
     from checkers.kube.audit_policy import Attributes, Decision, Policy
 
 _LIMIT = 16 << 20
 _TEXTS = ("verb", "group", "resource", "subresource", "namespace", "name", "path")
-_FILE = click.Path(path_type=Path)
+_FILE = GivenPath()
+_STDIN = "standard input"
 
 
 def _version(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
@@ -51,12 +52,18 @@ def policy() -> None:
     """Check, explain and compare audit policies; no cluster needed."""
 
 
-@policy.command(epilog=examples("cks-lab policy check policy.yaml", "cks-lab policy check policy.yaml --format json"))
+@policy.command(
+    epilog=examples(
+        "cks-lab policy check policy.yaml",
+        "cks-lab policy check policy.yaml --format json",
+        "ssh node cat policy.yaml | cks-lab policy check -",
+    )
+)
 @click.argument("file", type=_FILE)
 @version_option
 @format_option
-def check(file: Path, version: tuple[int, int], form: str) -> int:
-    """Say whether a kube-apiserver would load FILE, and what it would warn of.
+def check(file: str, version: tuple[int, int], form: str) -> int:
+    """Say whether a kube-apiserver would load FILE (- is standard input), and what it would warn of.
 
     Exit status: 0 it loads, 1 it would not.
     """
@@ -74,9 +81,9 @@ def check(file: Path, version: tuple[int, int], form: str) -> int:
     if form == "json":
         out_json({"valid": True, "error": None, "line": None, "rules": rules, "warnings": warnings})
         return EXIT_YES
-    out(f"{file}: loads, {rules} {'rule' if rules == 1 else 'rules'}")
+    out(f"{_at(file)}: loads, {rules} {'rule' if rules == 1 else 'rules'}")
     for warning in warnings:
-        out(f"{file}: warning: {warning}")
+        out(f"{_at(file)}: warning: {warning}")
     return EXIT_YES
 
 
@@ -89,11 +96,11 @@ def check(file: Path, version: tuple[int, int], form: str) -> int:
 )
 @click.argument("file", type=_FILE)
 @click.option("--request", metavar="JSON", help="One request.")
-@click.option("--requests", metavar="FILE", help="A file with one request a line; - is standard input.")
+@click.option("--requests", type=_FILE, metavar="FILE", help="A file with one request a line; - is standard input.")
 @version_option
 @format_option
-def explain(file: Path, request: str | None, requests: str | None, version: tuple[int, int], form: str) -> int:
-    """Say at which level FILE records a request, and which rule decides.
+def explain(file: str, request: str | None, requests: str | None, version: tuple[int, int], form: str) -> int:
+    """Say at which level FILE (- is standard input) records a request, and which rule decides.
 
     A request is a JSON object with any of user, groups, verb, group (of the API), resource, subresource, namespace,
     name, path. Exit status: 0 answered, 1 the policy would not load.
@@ -102,6 +109,8 @@ def explain(file: Path, request: str | None, requests: str | None, version: tupl
 
     if (request is None) == (requests is None):
         raise click.UsageError("give one of --request and --requests")
+    if file == requests == "-":
+        raise click.UsageError("FILE and --requests cannot both be read from standard input")
     try:
         loaded = load_policy(_read(file), version=version)
     except PolicyError as error:
@@ -123,14 +132,16 @@ def explain(file: Path, request: str | None, requests: str | None, version: tupl
 @click.argument("b", type=_FILE)
 @version_option
 @format_option
-def compare(a: Path, b: Path, version: tuple[int, int], form: str) -> int:
+def compare(a: str, b: str, version: tuple[int, int], form: str) -> int:
     """Say whether A and B record the same of every request; where not, with a request that shows it.
 
-    Exit status: 0 they do, 1 they do not.
+    One of them may be -: standard input. Exit status: 0 they do, 1 they do not.
     """
     from checkers.kube.policy_commands import request_words
     from checkers.kube.policy_compare import compare as differences
 
+    if a == b == "-":
+        raise click.UsageError("A and B cannot both be read from standard input")
     found = differences(_load(a, version), _load(b, version))
     if form == "json":
         out_json(
@@ -148,7 +159,7 @@ def compare(a: Path, b: Path, version: tuple[int, int], form: str) -> int:
             }
         )
     elif not found:
-        out(f"{a} and {b} record the same of every request")
+        out(f"{_at(a)} and {_at(b)} record the same of every request")
     else:
         for difference in found:
             out(f"{request_words(difference.attributes)}")
@@ -166,9 +177,9 @@ def _answer(decision: Decision) -> dict[str, object]:
     }
 
 
-def _sentence(file: Path, decision: Decision) -> str:
+def _sentence(file: str, decision: Decision) -> str:
     if decision.rule is None:
-        return f"{decision.level}: no rule of {file} matches"
+        return f"{decision.level}: no rule of {_at(file)} matches"
     by = f"rule {decision.rule.index}, {_at(file, decision.rule.line)}"
     return f"{decision.level}: {by}" + (f"; stages {', '.join(decision.stages)}" if decision.stages else "")
 
@@ -178,9 +189,9 @@ def _requests(request: str | None, requests: str | None) -> Iterator[Attributes]
         yield _attributes(request, "--request")
         return
     assert requests is not None
-    name = "standard input" if requests == "-" else requests
+    name = _at(requests)
     try:
-        with sys.stdin.buffer if requests == "-" else Path(requests).open("rb") as lines:
+        with _opened(requests) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
                     yield _attributes(line, f"{name}:{number}")
@@ -232,20 +243,30 @@ def _groups(given: Mapping[str, Any], place: str) -> tuple[str, ...]:
     return tuple(value)
 
 
-def _read(file: Path) -> bytes:
-    """Return a file that a person named. Raises LabError."""
+def _read(file: str) -> bytes:
+    """Return a file that a person named, - being standard input. Raises LabError."""
     try:
-        with file.open("rb") as content:
+        with _opened(file) as content:
             found = content.read(_LIMIT + 1)
     except OSError as error:
-        raise LabError(f"{file}: {error.strerror}", "name a file with an audit policy in it") from error
+        raise LabError(f"{_at(file)}: {error.strerror}", "name a file with an audit policy in it") from error
     if len(found) > _LIMIT:
-        raise LabError(f"{file}: bigger than {_LIMIT >> 20} MiB", "name a file with an audit policy in it")
+        raise LabError(f"{_at(file)}: bigger than {_LIMIT >> 20} MiB", "name a file with an audit policy in it")
     return found
 
 
-def _at(file: Path, line: int | None) -> str:
-    return str(file) if line is None else f"{file}:{line}"
+def _opened(file: str) -> BinaryIO:
+    """Open what a person named. Raises OSError; LabError where it is a standard input that is closed."""
+    if file != "-":
+        return Path(file).open("rb")
+    if sys.stdin is None:
+        raise LabError("standard input is closed", "name a file, or: cks-lab policy check - < policy.yaml")
+    return sys.stdin.buffer
+
+
+def _at(file: str, line: int | None = None) -> str:
+    name = _STDIN if file == "-" else file
+    return name if line is None else f"{name}:{line}"
 
 
 def _request(attributes: Attributes) -> dict[str, object]:
@@ -254,7 +275,7 @@ def _request(attributes: Attributes) -> dict[str, object]:
     return given | {name: getattr(attributes, name) for name in _TEXTS}
 
 
-def _load(file: Path, version: tuple[int, int]) -> Policy:
+def _load(file: str, version: tuple[int, int]) -> Policy:
     from checkers.kube.audit_policy import PolicyError, load_policy
 
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import sys
 from collections.abc import Sequence
@@ -34,6 +35,18 @@ def _scenario_ids(context: click.Context, parameter: click.Parameter, incomplete
         return [scenario.id for scenario in Session().scenarios() if scenario.id.startswith(incomplete)]
     except LabError:
         return []
+
+
+class GivenPath(click.Path):
+    """A path on the command line. An empty one, as an unset variable gives, would mean the current directory."""
+
+    def convert(
+        self, value: str | os.PathLike[str], parameter: click.Parameter | None, context: click.Context | None
+    ) -> str | bytes | os.PathLike[str]:
+        """Return the path as click does, an empty one refused."""
+        if not os.fspath(value):
+            self.fail("an empty path names nothing", parameter, context)
+        return super().convert(value, parameter, context)
 
 
 lab_option = click.option(
@@ -73,8 +86,6 @@ def out_json(value: object) -> None:
 
 def style() -> Style:
     """Return how a report may look on this standard output."""
-    import os
-
     colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
     try:
@@ -135,7 +146,6 @@ def markdown(text: str) -> str:
     if not sys.stdout.isatty():
         return text.rstrip("\n")
     import io
-    import os
 
     from rich.console import Console
     from rich.markdown import Markdown

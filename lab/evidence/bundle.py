@@ -9,13 +9,14 @@ import gzip
 import io
 import json
 import os
+import stat as stat_module
 import tarfile
 import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from checkers.evidence import FileKind, FileStat, Missing, NodeFiles, NotAFile
 
@@ -30,6 +31,17 @@ _KEPT = 16 << 20
 _FACTS_LIMIT = 32 << 20
 _CHUNK = 1 << 20
 _AGAIN = "make it again on the node: cks-lab collect -o FILE.tar.gz"
+_Mode = Literal["r:", "r:gz", "r:bz2", "r:xz"]
+_MAGICS: dict[bytes, _Mode] = {b"\x1f\x8b": "r:gz", b"BZh": "r:bz2", b"\xfd7zXZ\x00": "r:xz"}
+_PADDING = 64 << 20
+_DAMAGE: tuple[type[Exception], ...] = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
+try:
+    import lzma
+except ImportError:
+    # A Python may be built without it; then tarfile says so of an xz archive.
+    pass
+else:
+    _DAMAGE = (*_DAMAGE, lzma.LZMAError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +92,7 @@ class TarFiles:
         if entry.content is not None:
             yield from (entry.content[at : at + _CHUNK] for at in range(0, len(entry.content), _CHUNK))
             return
-        with tarfile.open(self._archive, "r:*") as tar:
+        with _open(self._archive) as tar:
             member = next((m for m in tar if m.name == entry.member and m.isreg()), None)
             file = tar.extractfile(member) if member else None
             while file and (chunk := file.read(_CHUNK)):
@@ -132,18 +144,53 @@ class Bundle:
     def load(cls, path: Path) -> Bundle:
         """Read a bundle. Raises LabError for anything that is none, is damaged, or is not safe to look at."""
         try:
-            with tarfile.open(path, "r:*") as tar:
+            _refuse_what_is_no_file(path)
+            with _open(path) as tar:
                 entries, facts = _index(path, tar)
+                _read_on(tar)
         except FileNotFoundError:
             raise LabError(f"{path}: no such file", f"ls {path.parent}") from None
-        except IsADirectoryError:
-            raise LabError(f"{path}: is a directory", f"cks-lab grade SCENARIO --root {path}") from None
-        except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        except _DAMAGE as error:
             raise LabError(f"{path}: not a whole tar archive ({error})", _AGAIN) from error
         except OSError as error:
             raise LabError(f"{path}: {error.strerror or error}", _AGAIN) from error
         newest = max((entry.mtime for entry in entries.values()), default=0)
         return cls(path, TarFiles(path, entries), facts, newest)
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """Raise LabError for a directory, and for a device or a pipe: reading one may never end. Nothing is opened."""
+    mode = path.stat().st_mode
+    if stat_module.S_ISDIR(mode):
+        raise LabError(f"{path}: is a directory", f"cks-lab grade SCENARIO --root {path}")
+    if not stat_module.S_ISREG(mode):
+        raise LabError(f"{path}: is no regular file", "write it to a file first: cks-lab grade --bundle FILE.tar.gz")
+
+
+def _open(path: Path) -> tarfile.TarFile:
+    """Open an archive as its first bytes say. Raises LabError for what is none, what tarfile raises for a damaged one.
+
+    `r:*` would try every decompressor, and that of old lzma takes a file of zeros for its own: 0.1 s a MiB.
+    """
+    with path.open("rb") as file:
+        head = file.read(tarfile.BLOCKSIZE)
+    mode: _Mode = next((mode for magic, mode in _MAGICS.items() if head.startswith(magic)), "r:")
+    try:
+        if not head.strip(b"\0"):
+            raise tarfile.ReadError("nothing but zeros")
+        return tarfile.open(path, mode)
+    except tarfile.ReadError as error:
+        # A cause is the decompressor's: the stream is of a known kind, and cut or damaged before its first output.
+        if error.__cause__ is not None:
+            raise tarfile.ReadError(str(error.__cause__)) from error
+        raise LabError(f"{path}: is no bundle (not a tar archive)", _AGAIN) from error
+
+
+def _read_on(tar: tarfile.TarFile) -> None:
+    """Read the padding behind the last entry: only at its end does a compressed stream say whether it is whole."""
+    left = _PADDING
+    while left > 0 and tar.fileobj is not None and (chunk := tar.fileobj.read(_CHUNK)):
+        left -= len(chunk)
 
 
 def _index(path: Path, tar: tarfile.TarFile) -> tuple[dict[str, _Entry], dict[str, Any]]:

@@ -32,6 +32,22 @@ def render(report: Report, style: Style = PLAIN) -> str:
     return text if style.symbols else text.encode("ascii", "replace").decode()
 
 
+def headline(report: Report) -> str:
+    """Return the verdict with the score, in one line; one that is ERROR with the first reason."""
+    word = _WORDS[report.verdict]
+    score = f"{report.points} of {report.possible} points"
+    if report.verdict is not Status.ERROR:
+        return f"{word}  {score}, {report.percent} %"
+    erred = [line.result for line in report.lines if line.result.status is Status.ERROR]
+    reasons = [result.found for result in erred or [line.result for line in report.lines]]
+    reason = next((_safe(part.strip()) for text in reasons for part in text.splitlines() if part.strip()), "")
+    why = f": {reason}" if reason else ""
+    if not any(line.result.status is Status.PASS for line in report.lines):
+        return f"{word}  nothing could be judged{why}"
+    checks = "1 check" if len(erred) == 1 else f"{len(erred)} checks"
+    return f"{word}  {checks} could not be judged{why}; the others: {score}"
+
+
 class _Page:
     def __init__(self, style: Style) -> None:
         self.style = style
@@ -44,9 +60,9 @@ class _Page:
         server = f", kube-apiserver {node.apiserver}" if node.apiserver else ""
         seed = report.variant.get("seed")
         variant = f", seed {seed}" if seed is not None else ""
-        score = f"{report.points} of {report.possible} points, {report.percent} %"
-        verdict = self._paint(_WORDS[report.verdict], f"1;{_COLOURS[report.verdict]}")
-        self.lines.append(f"{verdict}  {score}")
+        word = _WORDS[report.verdict]
+        self._fold(headline(report), "", "  ")
+        self.lines[0] = self.lines[0].replace(word, self._paint(word, f"1;{_COLOURS[report.verdict]}"), 1)
         self._fold(f"{report.scenario}{variant} on {node.driver} {node.name}{server}", "", "  ")
         self.lines.append("")
 

@@ -167,6 +167,23 @@ class TestLabs:
         assert typed("status", "--format", "json").rows == []
         assert typed("stop", "--all").status == 0
 
+    def test_stop_of_one_of_several_wants_a_name_where_nobody_can_be_asked(self, typed: Typed) -> None:
+        for name in ("a", "b"):
+            typed("start", "audit-log", "--lab", name)
+        refused = typed("stop")
+        assert (refused.status, refused.out) == (2, "")
+        assert "there are several labs: a, b" in refused.err
+        assert "cks-lab stop --lab b" in refused.err
+        assert [lab["name"] for lab in typed("status", "--format", "json").rows] == ["a", "b"]
+        assert typed("stop", "--yes").out == "b\n"
+        assert typed("stop").out == "a\n"
+
+    def test_an_empty_name_is_a_name_that_no_lab_has(self, typed: Typed) -> None:
+        typed("start", "audit-log")
+        for command in ("status", "stop", "stop --all --yes"):
+            assert typed(*command.split(), "--lab", "").status == 2
+        assert typed("status", "--format", "json").rows
+
     def test_reset_asks_and_says_where_the_copy_is(self, typed: Typed) -> None:
         typed("start", "audit-log")
         assert typed("reset").status == 2

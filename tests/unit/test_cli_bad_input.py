@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+from checkers.evidence import Unreadable
 from lab import catalog
 from lab.cli.run import run
 from lab.home import Home
@@ -159,11 +160,26 @@ class TestArguments:
             (["grade", "nope", "--root", "."], "audit-log"),
             (["grade", "--bundle", "nowhere"], "nowhere"),
             (["grade", "--bundle", "."], "is a directory"),
-            (["grade", "--bundle", "file"], "not a whole tar archive"),
+            (["grade", "nope"], "no scenario 'nope'\n  known: audit-log"),
+            (["grade", "nope", "--lab", "monday"], "no scenario 'nope'\n  known: audit-log"),
+            (["grade", "--bundle", "file"], "Error: file: is no bundle (not a tar archive)\n  make it again"),
+            (["grade", "--bundle", "/etc/passwd"], "/etc/passwd: is no bundle (not a tar archive)\n  make it again"),
+            (["grade", "--bundle", "/dev/zero"], "/dev/zero: is no regular file"),
+            (["grade", "--bundle", "pipe"], "pipe: is no regular file"),
+            (["grade", "--bundle", "zeros", "audit-log"], "zeros: is no bundle"),
+            (["grade", "--bundle", "file/below"], "file/below: Not a directory"),
             (["grade", "--bundle", "evil.tar"], "leads out of the archive"),
             (["grade", "--bundle", "file", "--root", "."], "exclude"),
             (["grade", "audit-log", "--root", ".", "-o", "nowhere/report"], "nowhere"),
             (["grade", "audit-log", "--root", ".", "-o", "."], "directory"),
+            (["grade", "audit-log", "--root", ""], "'--root': an empty path names nothing"),
+            (["grade", "audit-log", "--root", ".", "-o", ""], "an empty path names nothing"),
+            (["grade", "--bundle", ""], "'--bundle': an empty path names nothing"),
+            (["collect", "-o", ""], "an empty path names nothing"),
+            (["policy", "check", ""], "an empty path names nothing"),
+            (["policy", "explain", "policy.yaml", "--requests", ""], "an empty path names nothing"),
+            (["policy", "explain", "-", "--requests", "-"], "standard input"),
+            (["policy", "compare", "-", "-"], "standard input"),
             (["collect", "-o", "/dev/null"], "is no file"),
             (["grade", "--seed", "1"], "--root"),
             (["grade", "audit-log", "--root", ".", "--seed", "-1"], "-1"),
@@ -191,16 +207,115 @@ class TestArguments:
     ) -> None:
         monkeypatch.chdir(tmp_path)
         Path("file").write_bytes(BINARY)
+        os.mkfifo("pipe")
+        with Path("zeros").open("wb") as zeros:
+            zeros.truncate(1 << 40)
         Path("policy.yaml").write_text("apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n")
         with tarfile.open("evil.tar", "w") as tar:
             tar.addfile(tarfile.TarInfo("../etc/passwd"))
+        began = time.monotonic()
         status = run(args)
         said = capsys.readouterr()
+        assert time.monotonic() - began < SECONDS
         assert status == 2
         assert said.out == ""
         assert says in said.err
         assert "fault of CKS Lab" not in said.err
         assert not Home.of().crashes.exists()
+
+
+class TestWhatCannotBeJudged:
+    @pytest.fixture
+    def unreadable(self, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+        """Return what makes the files below a path refuse to be read, as a disk that fails does; root reads through any mode."""
+        from lab.evidence.directory import DirectoryFiles
+
+        opened = DirectoryFiles._open
+
+        def refuse(refused: str) -> None:
+            def open_(self: DirectoryFiles, path: str) -> int:
+                if path.startswith(f"/{refused}"):
+                    raise Unreadable(path, "Input/output error")
+                return opened(self, path)
+
+            monkeypatch.setattr(DirectoryFiles, "_open", open_)
+
+        return refuse
+
+    def test_the_first_line_says_why_nothing_could_be(
+        self, node: Path, unreadable: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        unreadable("")
+        assert run(["grade", "audit-log", "--root", str(node)]) == 2
+        first = capsys.readouterr().out.splitlines()[0]
+        assert first == f"ERROR  nothing could be judged: /{POLICY}: Input/output error"
+
+    def test_the_first_line_says_why_a_part_could_not_be(
+        self, node: Path, unreadable: Callable[[str], None], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        unreadable(LOG)
+        assert run(["grade", "audit-log", "--root", str(node)]) == 2
+        first = capsys.readouterr().out.partition("\naudit-log on")[0]
+        said = f"ERROR  3 checks could not be judged: /{LOG}: Input/output error; the others: 14 of 14 points"
+        assert first.split() == said.split()
+
+    def test_a_report_in_a_file_is_announced_with_the_reason(
+        self, node: Path, unreadable: Callable[[str], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        unreadable("")
+        out = tmp_path / "report.txt"
+        assert run(["grade", "audit-log", "--root", str(node), "-o", str(out)]) == 2
+        said = capsys.readouterr().err
+        assert f"ERROR  nothing could be judged: /{POLICY}: Input/output error; the report: {out}" in said
+
+
+class TestStandardInput:
+    GOOD = "apiVersion: audit.k8s.io/v1\nkind: Policy\nrules: [{level: Metadata}]\n"
+
+    @pytest.mark.parametrize(
+        ("args", "content", "status", "out"),
+        [
+            (["check", "-"], GOOD, 0, "standard input: loads, 1 rule\n"),
+            (["check", "-"], GOOD.replace("Metadata", "metadata"), 1, "standard input:3: would not load: rules[0]"),
+            (["check", "-"], "", 1, "standard input:1: would not load: "),
+            (["explain", "-", "--request", "{}"], GOOD, 0, "Metadata: rule 0, standard input:3"),
+            (["compare", "-", "policy.yaml"], GOOD, 0, "standard input and policy.yaml record the same of every"),
+            (["compare", "policy.yaml", "-"], GOOD, 0, "policy.yaml and standard input record the same of every"),
+        ],
+    )
+    def test_a_policy_comes_from_a_pipe(
+        self,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+        args: list[str],
+        content: str,
+        status: int,
+        out: str,
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("policy.yaml").write_text(self.GOOD)
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
+        assert run(["policy", *args]) == status
+        assert capsys.readouterr().out.startswith(out)
+
+    def test_a_file_called_dash_can_still_be_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("./-").write_text(self.GOOD)
+        assert run(["policy", "check", "./-"]) == 0
+        assert capsys.readouterr().out == "./-: loads, 1 rule\n"
+
+    @pytest.mark.parametrize("args", [["check", "-"], ["explain", "policy.yaml", "--requests", "-"]])
+    def test_a_closed_one_is_told(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], args: list[str]
+    ) -> None:
+        monkeypatch.chdir(tmp_path)
+        Path("policy.yaml").write_text(self.GOOD)
+        monkeypatch.setattr(sys, "stdin", None)
+        assert run(["policy", *args]) == 2
+        assert "standard input is closed" in capsys.readouterr().err
 
 
 class TestTheDisk:
