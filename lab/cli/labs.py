@@ -12,6 +12,7 @@ from ..drivers.base import Lab
 from ..errors import EXIT_YES, LabError
 from ..session import Session
 from .talk import (
+    answered,
     ask,
     examples,
     format_option,
@@ -114,7 +115,7 @@ def shell(lab_name: str | None, command: tuple[str, ...]) -> int:
     if command:
         sys.stdout.flush()
         procs.replace(argv)
-    if sys.stdin.isatty():
+    if answered():
         say(f"The node of {lab.name}. `exit` leaves it, the lab stays. From another terminal: cks-lab grade")
     return procs.attach(argv)
 
@@ -191,9 +192,9 @@ def stop(lab_name: str | None, everything: bool, yes: bool) -> int:
             say("There is no lab.")
         return EXIT_YES
     lab = session.lab(lab_name)
-    if lab_name is None and not yes and not sys.stdin.isatty():
+    if lab_name is None and not yes and not answered():
         _only_one(session.labs(), lab)
-    if sys.stdin.isatty():
+    if answered():
         ask(f"Remove {lab.name} with everything on its node?", yes)
     session.stop(lab)
     out(lab.name)

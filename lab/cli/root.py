@@ -88,7 +88,7 @@ def root(context: click.Context) -> int:
     """
     if context.invoked_subcommand is not None:
         return 0
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+    if not (sys.stdin is not None and sys.stdin.isatty() and sys.stdout.isatty()):
         raise LabError(
             "the screen needs a terminal, and this is none",
             "cks-lab --help shows the commands; cks-lab demo shows the whole job without a terminal",

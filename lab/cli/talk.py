@@ -109,19 +109,30 @@ def moment(value: datetime | None) -> str:
     return "" if value is None else value.strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def answered() -> bool:
+    """Say whether a person at a terminal can answer; a closed standard input (None in Python) has nobody."""
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def ask(question: str, yes: bool) -> None:
     """Ask and return on yes. Raises LabError where nobody answers; ends the command with 1 on no."""
     if yes:
         return
+    if sys.stdin is None:
+        raise _unanswered()
     try:
         agreed = click.confirm(question, default=False, err=True)
     except click.Abort:
-        if sys.stdin.isatty():
+        if answered():
             raise
-        raise LabError("the question has no answer", "add --yes to agree without being asked") from None
+        raise _unanswered() from None
     if not agreed:
         say("Nothing was done.")
         raise click.exceptions.Exit(1)
+
+
+def _unanswered() -> LabError:
+    return LabError("the question has no answer", "add --yes to agree without being asked")
 
 
 def progress() -> Progress:

@@ -316,6 +316,16 @@ class TestFailures:
         assert "No space left on device" in done.stderr
         assert "Traceback" not in done.stderr
 
+    @pytest.mark.parametrize("args", [[], ["stop"], ["reset"], ["stop", "--all"]])
+    def test_a_closed_standard_input_is_no_terminal(
+        self, typed: Typed, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], args: list[str]
+    ) -> None:
+        for name in ("a", "b"):
+            typed("start", "audit-log", "--lab", name)
+        monkeypatch.setattr(sys, "stdin", None)
+        assert run(args) == 2
+        assert "fault of CKS Lab" not in capsys.readouterr().err
+
     def test_a_terminal_without_unicode_is_served(self) -> None:
         env = dict(os.environ, PYTHONIOENCODING="ascii")
         done = subprocess.run([*CKS_LAB, "doctor"], env=env, capture_output=True, check=False)
