@@ -1,48 +1,67 @@
 """Makes the README's picture of the lab screen: `python -m tests.tui.picture OUT.svg`.
 
-The screen is the real one; the node is one of files in memory, with the widely published wrong answer and its grade.
+Nothing in it is arranged: a real sandbox, with the catch-all rule first, and the grade of it. Only the clock is set.
 """
 
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
+import tempfile
+from datetime import timedelta
 from pathlib import Path
 
 from textual.containers import VerticalScroll
 
+from lab.catalog import load
+from lab.overlay import MANIFEST
+from lab.session import Session
+from lab.tui.app import LabApp
 from lab.tui.widgets.checks import Checks
-from tests.tui.fake_session import FakeSession, lab
-from tests.tui.support import in_lab, make_app, until
+from tests.tui.support import in_lab, until
 
-SIZE = (120, 32)
-_SHELL = r"""
-printf 'root@cks-control-plane:~# cat /etc/kubernetes/audit/policy.yaml\n'
-printf 'apiVersion: audit.k8s.io/v1\nkind: Policy\nomitStages:\n  - RequestReceived\nrules:\n'
-printf '  - \033[32mlevel\033[0m: Metadata\n  - \033[32mlevel\033[0m: Request\n    resources:\n'
-printf '      - group: ""\n        resources: ["configmaps"]\n'
-printf 'root@cks-control-plane:~# kubectl get nodes\n'
-printf 'NAME                STATUS   ROLES           AGE   VERSION\n'
-printf 'cks-control-plane   Ready    control-plane   7m    v1.34.4\n'
-printf 'root@cks-control-plane:~# kubectl create configmap seen --from-literal=key=value\n'
-printf 'configmap/seen created\n'
-printf 'root@cks-control-plane:~# '; exec cat
-"""
+SIZE = (120, 34)
+COMMANDS = (
+    "cat /etc/kubernetes/audit/policy.yaml",
+    "kubectl get nodes",
+    "kubectl create configmap seen --from-literal=key=value",
+)
 
 
 async def lab_screen() -> str:
     """Return the picture of a graded lab, as SVG."""
-    session = FakeSession([lab()])
-    session.the_node.shell = ["sh", "-c", _SHELL]
-    app = make_app(session)
-    async with app.run_test(size=SIZE) as pilot:
-        screen = await in_lab(pilot)
-        await pilot.press("f5")
-        await until(pilot, lambda: screen.query_one(Checks).report is not None, "the grade")
-        screen.query_one("#task-scroll", VerticalScroll).scroll_home(animate=False)
-        await pilot.pause()
-        return app.export_screenshot(title="CKS Lab")
+    scenario = load("audit-log")
+    answer = next(mistake.overlay for mistake in scenario.mistakes if mistake.name == "catch-all-first")
+    session = Session()
+    lab = session.start(scenario.id, on="sandbox")
+    try:
+        node = session.node(lab)
+        archive = answer.tar(node.files.read(MANIFEST).decode())
+        node.run(["tar", "-xpf", "-", "-C", "/"], stdin=archive, timeout=20)
+        assert lab.started is not None
+        moment = lab.started + timedelta(minutes=7, seconds=41)
+        app = LabApp(lambda: session, now=lambda: moment)
+        app.animation_level = "none"
+        async with app.run_test(size=SIZE) as pilot:
+            screen = await in_lab(pilot)
+            await pilot.press("f5")
+            await until(pilot, lambda: screen.query_one(Checks).report is not None, "the grade")
+            terminal = screen.terminal
+            assert terminal is not None
+            for command in COMMANDS:
+                await until(pilot, lambda: terminal.at_prompt, "the prompt")
+                terminal.type(command + "\n")
+                await pilot.pause(1.0)
+            await until(pilot, lambda: terminal.at_prompt, "the last prompt")
+            screen.query_one("#task-scroll", VerticalScroll).scroll_home(animate=False)
+            await pilot.pause()
+            return app.export_screenshot(title="CKS Lab")
+    finally:
+        session.stop(lab)
 
 
 if __name__ == "__main__":
-    Path(sys.argv[1]).write_text(asyncio.run(lab_screen()))
+    with tempfile.TemporaryDirectory() as folder:
+        os.environ["CKS_LAB_HOME"] = folder
+        Path(sys.argv[1]).write_text(asyncio.run(lab_screen()))
