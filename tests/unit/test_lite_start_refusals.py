@@ -196,3 +196,19 @@ def test_the_kubelet_reads_user_and_limit_of_pod_and_container() -> None:
     )
     pod = static_pod(load_pod(text.encode(), "/etc/kubernetes/manifests/p.yaml", "node"), 0)
     assert [(c.run_as_user, c.memory_limit) for c in pod.containers] == [(65534, 0), (0, 10 << 20)]
+
+
+def test_the_kubelet_refuses_root_to_a_container_that_may_not_be_it() -> None:
+    text = (
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: p, namespace: kube-system}\nspec:\n  securityContext: "
+        "{runAsNonRoot: true}\n  containers:\n  - {name: a, image: i}\n  - {name: b, image: i, securityContext: "
+        "{runAsUser: 0}}\n  - {name: c, image: i, securityContext: {runAsUser: 1}}\n  - {name: d, image: i, "
+        "securityContext: {runAsNonRoot: false}}\n"
+    )
+    pod = static_pod(load_pod(text.encode(), "/etc/kubernetes/manifests/p.yaml", "node"), 0)
+    assert [container.root_refused for container in pod.containers] == [
+        "container has runAsNonRoot and image will run as root",
+        "container's runAsUser breaks non-root policy",
+        "",
+        "",
+    ]

@@ -62,7 +62,11 @@ class Probe:
 
 @dataclass(frozen=True, slots=True)
 class Container:
-    """One container of a pod. `sidecar`: an init container that is to be restarted always; `memory_limit` in bytes."""
+    """One container of a pod.
+
+    `sidecar`: an init container that is to be restarted always; `memory_limit` in bytes; `root_refused`: why it may not
+    run as root, which it would, else "".
+    """
 
     name: str
     image: str
@@ -78,6 +82,7 @@ class Container:
     cpu_request: float
     run_as_user: int = 0
     memory_limit: int = 0
+    root_refused: str = ""
     sidecar: bool = False
 
 
@@ -150,7 +155,11 @@ def static_pod(decoded: Pod, seen: float) -> StaticPod:
 def _container(item: Object, ports: Mapping[str, int], pod_security: Object) -> Container:
     resources: Object = item.get("resources") or {}
     requests, limits = resources.get("requests") or {}, resources.get("limits") or {}
-    user = {**pod_security, **(item.get("securityContext") or {})}.get("runAsUser")
+    security = {**pod_security, **(item.get("securityContext") or {})}
+    user = security.get("runAsUser")
+    refused = "container's runAsUser breaks non-root policy"
+    if user is None:
+        refused = "container has runAsNonRoot and image will run as root"
     return Container(
         name=item.get("name", ""),
         image=item.get("image", ""),
@@ -166,6 +175,7 @@ def _container(item: Object, ports: Mapping[str, int], pod_security: Object) -> 
         cpu_request=cpu(str(requests.get("cpu", "0"))),
         run_as_user=int(user or 0),
         memory_limit=int(quantity(str(limits.get("memory", "0")))),
+        root_refused=refused if security.get("runAsNonRoot") and not user else "",
         sidecar=item.get("restartPolicy") == "Always",
     )
 

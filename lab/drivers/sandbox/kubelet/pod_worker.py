@@ -217,6 +217,10 @@ class Worker:
         except hostpath.ConfigError as error:
             self._failed(container.name, "CreateContainerConfigError", str(error))
             return
+        if container.root_refused:
+            where = f'(pod: "{pod.full_name}({pod.uid})", container: {container.name})'
+            self._failed(container.name, "CreateContainerConfigError", f"{container.root_refused} {where}")
+            return
         sandbox = self._sandbox()
         folder = f"{LOGS}/{pod.namespace}_{pod.name}_{pod.uid}/{container.name}"
         spec = ContainerSpec(

@@ -101,12 +101,20 @@ def _reach_etcd(flags: Flags, klog: Klog) -> None:
         address = f'{{Addr: "{host}", ServerName: "{host}", }}'
         error = f"{_DIALING} {host}: connect: connection refused"
         if host in {_host(known) for known in there.split(",")}:
-            plain = server.startswith("http:")
-            error = "error reading server preface: EOF" if plain else f"{_UNKNOWN} unknown authority"
+            error = _no_welcome(server, flags)
         words = f'connection error: desc = "{error}"'
         klog.line("W", "logging.go:55", f"[core] {where} {address}. Err: {words}")
     time.sleep(float(os.environ.get(DIAL) or 0))
     raise PeerError("context deadline exceeded")
+
+
+def _no_welcome(server: str, flags: Flags) -> str:
+    """Say how a connection to an etcd that is there ends."""
+    if server.startswith("http:"):
+        return "error reading server preface: EOF"
+    if not flags.get("etcd-cafile"):
+        return f"{_UNKNOWN} unknown authority"
+    return "error reading server preface: remote error: tls: certificate required"
 
 
 def _serves(server: str, there: list[str], flags: Flags) -> bool:
