@@ -168,6 +168,8 @@ class FakeNode:
         self.shell = ["sh", "-c", "printf 'root@cks-control-plane:~# '; exec cat"]
 
     def shell_argv(self) -> list[str]:
+        if self.files.gone is not None:
+            raise self.files.gone
         return self.shell
 
     def request(self, method: str, path: str, **_: Any) -> ApiResponse:

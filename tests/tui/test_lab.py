@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
-from textual.widgets import ContentSwitcher, DataTable, Input, OptionList
+from textual.widgets import ContentSwitcher, DataTable, Input, OptionList, Static
+from textual.widgets._toast import Toast
 
 from lab.errors import LabError
 from lab.tui.lab_keys import LAB_KEYS
@@ -21,7 +23,7 @@ from lab.tui.widgets.lens import Lens
 from lab.tui.widgets.log import AuditLog
 from lab.tui.widgets.terminal import NodeTerminal
 from tests.tui.fake_session import LOG_FILE, POLICY, POLICY_FILE, FakeSession, event, lab, report
-from tests.tui.support import SMALL, WIDE, in_lab, make_app, shown, until
+from tests.tui.support import SMALL, WIDE, at_home, in_lab, make_app, shown, until
 
 PREFIX = "ctrl+right_square_bracket"
 
@@ -98,6 +100,64 @@ async def test_a_grade_shows_the_failed_checks_first_with_their_place() -> None:
         assert [options.get_option_at_index(n).id for n in range(2)] == ["policy.configmaps-body", "mounts.log"]
         assert "policy.yaml:6" in str(options.get_option_at_index(0).prompt)
         assert isinstance(pilot.app.focused, NodeTerminal)
+
+
+@pytest.mark.parametrize("panel", ["f7", "f8"])
+async def test_a_grade_while_another_panel_shows_wraps_the_checks_at_the_panels_width(panel: str) -> None:
+    async with make_app().run_test(size=WIDE) as pilot:
+        screen = await graded(pilot)
+        options = screen.query_one("#list", OptionList)
+
+        def rows() -> list[str]:
+            return [str(options.get_option_at_index(n).prompt) for n in range(options.option_count)]
+
+        before = rows()
+        await pilot.press(panel)
+        await until(pilot, lambda: screen.query_one(Checks).size.width == 0, "the other panel")
+        screen.query_one(Checks).show(None)
+        await pilot.press("f5")
+        await until(pilot, lambda: screen.query_one(Checks).report is not None, "the grade")
+        await until(pilot, lambda: options.size.width > 0, "the checks")
+        assert rows() == before
+
+
+async def test_the_score_says_what_opens_a_result_from_where_the_keyboard_is() -> None:
+    async with make_app().run_test(size=WIDE) as pilot:
+        screen = await graded(pilot)
+        score = screen.query_one("#score", Static)
+        assert str(score.content).endswith("· F2, Enter: why")
+        await pilot.press("f2")
+        assert str(score.content).endswith("· Enter: why")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ResultScreen), "the result")
+        await pilot.press("escape")
+        await until(pilot, lambda: pilot.app.screen is screen, "the lab")
+        await pilot.press("shift+tab")
+        assert str(score.content).endswith("· Tab, Enter: why")
+        await pilot.press("tab", "enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ResultScreen), "the result")
+
+
+async def test_a_grade_on_a_small_terminal_says_that_enter_is_enough() -> None:
+    async with make_app().run_test(size=SMALL) as pilot:
+        screen = await in_lab(pilot)
+        screen.focus_terminal()
+        await pilot.press("f5")
+        await until(pilot, lambda: screen.query_one(Checks).report is not None, "the grade")
+        await until(pilot, lambda: pilot.app.focused is screen.query_one("#list"), "the list")
+        assert str(screen.query_one("#score", Static).content).endswith("· Enter: why")
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ResultScreen), "the result")
+
+
+async def test_a_right_answer_is_said_in_the_score_and_covers_no_check() -> None:
+    session = FakeSession([lab()])
+    session.next_report = report(perfect=True)
+    async with make_app(session).run_test(size=SMALL) as pilot:
+        screen = await graded(pilot)
+        await pilot.pause()
+        assert str(screen.query_one("#score", Static).content).endswith("11 of 11 points · all right")
+        assert not screen.query(Toast)
 
 
 async def test_grading_says_what_it_waits_for_and_the_shell_stays_usable() -> None:
@@ -257,6 +317,63 @@ async def test_a_shell_that_ends_is_told_and_enter_opens_another() -> None:
         await pilot.press("enter")
         await until(pilot, lambda: "again#" in shown(screen), "the new shell")
         assert not note.display
+
+
+GONE = LabError("the node of lab audit-log does not run", "cks-lab start audit-log --lab audit-log")
+
+
+async def test_a_shell_that_went_with_its_node_is_told_as_that_and_enter_does_no_harm() -> None:
+    session = FakeSession([lab()])
+    session.the_node.shell = ["sh", "-c", "printf 'first# '; read word; kill -9 $$"]
+    async with make_app(session).run_test(size=WIDE) as pilot:
+        screen = await in_lab(pilot)
+        note = screen.query_one("#shell-note", Static)
+        session.the_node.files.gone = GONE
+        await pilot.press("enter")
+        await until(pilot, lambda: note.display, "the note")
+        for _ in range(2):
+            said = str(note.content)
+            assert "goes on" not in said
+            assert GONE.message in said
+            assert GONE.hint in said
+            assert "F10" in said
+            await pilot.press("enter")
+            await pilot.pause()
+            assert pilot.app.screen is screen
+        session.the_node.files.gone = None
+        session.the_node.shell = ["sh", "-c", "printf 'again# '; exec cat"]
+        await pilot.press("enter")
+        await until(pilot, lambda: "again#" in shown(screen), "the new shell")
+        assert not note.display
+
+
+async def test_the_note_of_an_ended_shell_follows_the_node() -> None:
+    session = FakeSession([lab()])
+    session.the_node.shell = ["sh", "-c", "printf 'bye '; exit 3"]
+    async with make_app(session).run_test(size=WIDE) as pilot:
+        screen = await in_lab(pilot)
+        note = screen.query_one("#shell-note", Static)
+        await until(pilot, lambda: "the node goes on" in str(note.content), "the note")
+        session.the_node.files.gone = GONE
+        await until(pilot, lambda: GONE.hint in str(note.content), "the loss of the node")
+        assert "goes on" not in str(note.content)
+        session.the_node.files.gone = None
+        await until(pilot, lambda: "the node goes on" in str(note.content), "the node again")
+
+
+async def test_a_node_that_is_gone_before_its_first_shell_is_told() -> None:
+    session = FakeSession([lab()])
+    session.the_node.files.gone = GONE
+    async with make_app(session).run_test(size=WIDE) as pilot:
+        await at_home(pilot)
+        pilot.app.screen.query_one("#labs", OptionList).focus()
+        await pilot.press("enter")
+        await until(
+            pilot,
+            lambda: any(note.display for note in pilot.app.screen.query("#shell-note")),
+            "the note",
+        )
+        assert GONE.hint in str(pilot.app.screen.query_one("#shell-note", Static).content)
 
 
 async def test_a_shell_that_cannot_start_is_told() -> None:

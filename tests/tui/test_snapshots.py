@@ -303,6 +303,21 @@ async def shell_ended(pilot: Pilot[Any], session: FakeSession) -> None:
     await until(pilot, lambda: screen.query_one("#shell-note").display, "the end of the shell")
 
 
+def _shell_went_with_the_node(session: FakeSession) -> None:
+    session.the_node.shell = ["sh", "-c", "printf 'root@cks-control-plane:~# '; read word; kill -9 $$"]
+
+
+@after(_shell_went_with_the_node)
+async def shell_went_with_the_node(pilot: Pilot[Any], session: FakeSession) -> None:
+    screen = await in_lab(pilot)
+    screen.focus_terminal()
+    hint = "cks-lab start audit-log --lab audit-log"
+    session.the_node.files.gone = LabError("the node of lab audit-log does not run", hint)
+    await pilot.press("enter")
+    await until(pilot, lambda: screen.query_one("#shell-note").display, "the end of the shell")
+    await until(pilot, lambda: screen._api[0] == "gone", "the loss of the node")
+
+
 async def said(pilot: Pilot[Any], session: FakeSession, state: str) -> None:
     screen = await in_lab(pilot)
     screen.focus_terminal()
@@ -369,7 +384,7 @@ STATES: list[State] = [
     home, home_first_time, home_nothing_works, start, start_failed, lab_ungraded, grading, graded, graded_right,
     grade_failed, result, place, lens, lens_refused, log_grows, log_filtered, log_event, log_absent, log_unreadable,
     hint, ask_solution, solution, ask_reset, help_lab, help_home, prefix, full_screen, scrollback, shell_ended,
-    apiserver_coming_back, apiserver_crashing, apiserver_absent, node_gone, time_over,
+    shell_went_with_the_node, apiserver_coming_back, apiserver_crashing, apiserver_absent, node_gone, time_over,
 ]  # fmt: skip
 
 

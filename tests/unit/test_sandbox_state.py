@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from lab import procs
+from lab.drivers.sandbox.handle import SandboxNode
 from lab.drivers.sandbox.state import LabFile, ProcessId, StateFolder, remove_tree
+from lab.errors import LabError
 
 LAB = LabFile("one", "audit-log", 7, "cks-control-plane", "172.30.0.2", "lite v1.34", "fast", "2026", None, False, "0")
 
@@ -65,3 +68,26 @@ def test_a_tree_whose_modes_were_changed_is_removed_and_what_links_lead_to_is_no
     assert not tree.exists()
     assert (kept / "file").exists()
     remove_tree(tree)
+
+
+@pytest.mark.parametrize(
+    ("seed", "command"),
+    [(None, "cks-lab start audit-log --lab one"), (7, "cks-lab start audit-log --seed 7 --lab one")],
+)
+def test_a_node_that_is_gone_says_the_command_that_starts_it_again(
+    tmp_path: Path, seed: int | None, command: str
+) -> None:
+    state = StateFolder(tmp_path / "one")
+    state.path.mkdir()
+    state.write_lab(replace(LAB, seed=seed))
+    node = SandboxNode(state, LAB.node)
+    remove_tree(state.path)
+    with pytest.raises(LabError) as caught:
+        node.shell_argv()
+    assert caught.value.hint == command
+
+
+def test_a_node_of_an_unknown_task_says_how_to_see_what_there_is(tmp_path: Path) -> None:
+    with pytest.raises(LabError) as caught:
+        SandboxNode(StateFolder(tmp_path), "cks-control-plane").shell_argv()
+    assert caught.value.hint == "cks-lab status"

@@ -227,15 +227,25 @@ class SandboxApi:
         return self._context[1]
 
 
+def _start_again(state: StateFolder) -> str:
+    """Return the command that starts a lab again; one that says what there is where nobody knows the lab's task.
+
+    Asked while the folder is there: who removes a lab removes what its task was.
+    """
+    lab = state.lab()
+    if lab is None:
+        return "cks-lab status"
+    seed = "" if lab.seed is None else f" --seed {lab.seed}"
+    return f"cks-lab start {lab.scenario}{seed} --lab {lab.name}"
+
+
 class SandboxNode:
     """A node that runs. Its init's process is looked up anew for each command, so that a reset does no harm."""
 
     def __init__(self, state: StateFolder, node: str) -> None:
         self._state = state
         self._name = node
-        self._gone = LabError(
-            f"the node of lab {state.path.name} does not run", f"cks-lab status, or start it again: {state.path.name}"
-        )
+        self._gone = LabError(f"the node of lab {state.path.name} does not run", _start_again(state))
         self._files = SandboxFiles(state.path, self._gone)
         self._api = SandboxApi(state)
 

@@ -33,6 +33,9 @@ and bash's. {PREFIX_SHOWN} is Ctrl and ] (Ctrl and 5 on keyboards without it).
 **A panel** (F2, F7, F8) opens beside the terminal. The same key again gives it the keyboard, so that it scrolls; Esc
 gives the keyboard back. A click does both. On a narrow terminal the panel takes the place of the shell until Esc.
 
+**After F5** the checks that failed stand first, and the shell keeps the keyboard: F2, then Enter, says why one failed.
+On a narrow terminal Enter is enough. The line above the checks says which keys it takes.
+
 **The line between** panel and terminal moves with the mouse, or with {PREFIX_SHOWN} and the arrows.
 
 **Leaving** with F10 keeps the lab and its shell: choose it on the start page to come back. After quitting the program

@@ -10,6 +10,7 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container, Horizontal, Vertical, VerticalScroll
 from textual.widgets import ContentSwitcher, Markdown, Static
 
+from ...errors import LabError
 from ..clock import elapsed
 from ..lab_keys import LAB_KEYS, PREFIX
 from ..widgets.banner import Banner
@@ -102,12 +103,17 @@ class LabScreen(LabJobs):
     # The terminal
 
     def open_shell(self) -> None:
-        """Open a shell on the node in the terminal, in place of one that has ended."""
+        """Open a shell on the node in the terminal, in place of one that has ended; say why where there is none."""
         if self.node is None:
+            return
+        try:
+            argv = self.node.shell_argv()
+        except LabError:
+            self._shell_note("There is no shell", "Enter opens one.")
             return
         self.query(NodeTerminal).remove()
         self.query_one("#shell-note").display = False
-        terminal = NodeTerminal(self.node.shell_argv())
+        terminal = NodeTerminal(argv)
         self.query_one("#pane").mount(terminal)
         if not self.has_class("-panel") or not self.has_class("-narrow"):
             terminal.focus()
@@ -128,14 +134,15 @@ class LabScreen(LabJobs):
     def on_terminal_process_exited(self, event: Terminal.ProcessExited) -> None:
         """Say that the shell has ended, and how to get another."""
         event.stop()
-        self._shell_note(
-            f"The shell has ended (exit status {event.exit_code}).\nEnter opens a new one; the node goes on."
-        )
+        # A shell that was killed may be the first sign of a node that is going away: no word on the node then.
+        node = "; the node goes on." if event.exit_code >= 0 else "."
+        self._shell_note(f"The shell has ended (exit status {event.exit_code})", f"Enter opens a new one{node}")
 
     def on_node_terminal_not_started(self, event: NodeTerminal.NotStarted) -> None:
         """Say that the shell could not be started."""
         event.stop()
-        self._shell_note("The shell could not be started.\nEnter tries again; from another terminal: cks-lab shell")
+        again = f"Enter tries again; from another terminal: cks-lab shell --lab {self.lab.name}"
+        self._shell_note("The shell could not be started", again)
 
     def type_command(self, command: str) -> None:
         """Type a command into the shell where it waits for one; else say what to type."""
@@ -159,10 +166,27 @@ class LabScreen(LabJobs):
         event.stop()
         self.action_scrollback()
 
-    def _shell_note(self, text: str) -> None:
-        note = self.query_one("#shell-note", Static)
-        note.update(text)
-        note.display = True
+    def _shell_note(self, what: str, next_step: str) -> None:
+        self._shell_said = (what, next_step)
+        self.query_one("#shell-note").display = True
+        self.draw_shell_note()
+
+    def draw_shell_note(self) -> None:
+        """Say why there is no shell and what to do, by whether the node is there now."""
+        what, next_step = self._shell_said
+        text = f"{what}.\n{next_step}"
+        if gone := self._why_gone():
+            message, hint = gone
+            text = f"{what}: {message}.\n→ {hint}\nThen Enter opens a shell. F10 goes to the start page."
+        self.query_one("#shell-note", Static).update(text)
+
+    def _why_gone(self) -> tuple[str, str] | None:
+        if self.node is not None:
+            try:
+                self.node.shell_argv()
+            except LabError as error:
+                return error.message, error.hint
+        return (self._api[1], "cks-lab status") if self._api[0] == "gone" else None
 
     def on_key(self, event: events.Key) -> None:
         """Take Enter where the shell has ended, and Esc in a panel."""

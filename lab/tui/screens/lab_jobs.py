@@ -67,9 +67,14 @@ class LabJobs(Screen[None]):
         self._busy = ""
         self._doing = ""
         self._api = ("up", "")
+        self._shell_said = ("", "")
 
     def open_shell(self) -> None:
         """Open a shell on the node in the terminal."""
+        raise NotImplementedError
+
+    def draw_shell_note(self) -> None:
+        """Say anew why there is no shell."""
         raise NotImplementedError
 
     def show_checks(self) -> None:
@@ -182,6 +187,7 @@ class LabJobs(Screen[None]):
         back = event.state == "up" and self._api[0] != "up"
         self._api = (event.state, event.detail)
         self._draw_banner()
+        self.draw_shell_note()
         if back:
             self.notify("The API server is back.", timeout=3)
 
@@ -195,11 +201,8 @@ class LabJobs(Screen[None]):
         """Show the result."""
         event.stop()
         self._done()
-        report = event.grade.report
-        self.query_one(Checks).show(report)
+        self.query_one(Checks).show(event.grade.report)
         self.show_checks()
-        if report.verdict == "pass":
-            self.notify(f"Everything is right: {report.points} of {report.possible} points.", timeout=6)
         for note in event.grade.notes:
             self.notify(note, severity="warning", timeout=10)
 

@@ -41,6 +41,7 @@ class Checks(Vertical):
     Checks {
         height: auto;
         & > #score { height: 1; padding: 0 1; text-style: bold; background: $panel; color: $text; }
+        & > #score.-right { background: $success-muted; color: $text-success; }
         & > OptionList {
             height: auto; max-height: 100%; border: none; padding: 0; background: $background;
             scrollbar-size-vertical: 1;
@@ -66,8 +67,9 @@ class Checks(Vertical):
         yield OptionList(id="list", compact=True, markup=False)
 
     def on_mount(self) -> None:
-        """Show the checks before any grade."""
+        """Show the checks before any grade; what opens a result depends on where the keyboard is."""
         self._draw()
+        self.watch(self.screen, "focused", self._draw_score, init=False)
 
     def show(self, report: Report | None) -> None:
         """Show what a grade said."""
@@ -75,21 +77,14 @@ class Checks(Vertical):
         self._draw()
 
     def _draw(self) -> None:
+        self._draw_score()
         options = self.query_one(OptionList)
         chosen = options.highlighted_option.id if options.highlighted_option else None
         options.clear_options()
         if self.report is None:
-            points = sum(check.points for check in self._checks)
-            self.query_one("#score", Static).update(f"Checks  {len(self._checks)} · {points} points · F5 grades")
             options.add_options(Option(self._prompt("·", check.title, "", "$text-muted")) for check in self._checks)
             return
-        lines = self.report.lines
-        passed = sum(line.result.status == "pass" for line in lines)
-        score = (
-            f"Checks  {passed}/{len(lines)} · {self.report.points} of {self.report.possible} points · Enter says why"
-        )
-        self.query_one("#score", Static).update(score)
-        ordered = sorted(lines, key=lambda line: _ORDER[line.result.status])
+        ordered = sorted(self.report.lines, key=lambda line: _ORDER[line.result.status])
         for line in ordered:
             status = str(line.result.status)
             detail = place(line) if status in ("fail", "error") else ""
@@ -97,16 +92,38 @@ class Checks(Vertical):
         ids = [line.id for line in ordered]
         options.highlighted = (ids.index(chosen) if chosen in ids else 0) if ids else None
 
+    def _draw_score(self) -> None:
+        report = self.report
+        if report is None:
+            points = sum(check.points for check in self._checks)
+            score, right = f"{len(self._checks)} · {points} points · F5 grades", False
+        else:
+            passed = sum(line.result.status == "pass" for line in report.lines)
+            right = report.verdict == "pass"
+            score = f"{passed}/{len(report.lines)} · {report.points} of {report.possible} points · "
+            score += "all right" if right else f"{self._way_to_list()}: why"
+        line = self.query_one("#score", Static)
+        line.update(f"Checks  {score}")
+        line.set_class(right, "-right")
+
+    def _way_to_list(self) -> str:
+        """Return the keys that open the chosen result from where the keyboard is."""
+        focused, panel = self.screen.focused, self.parent
+        if focused is not None and focused is self.query_one(OptionList):
+            return "Enter"
+        within = focused is not None and panel in focused.ancestors
+        return "Tab, Enter" if within else "F2, Enter"
+
     def _prompt(self, mark: str, title: str, detail: str, style: str) -> Content:
-        room = max(10, self.size.width - 5)
+        room = max(10, self._width - 5)
         first, *more = wrap(title, room) or [""]
         text = "\n".join([first, *(f"\u00a0\u00a0{line}" for line in more)])
         row = Content.assemble((f"{mark} ", style), (text, "" if detail else style))
         return row.append(Content.styled(f"\n\u00a0\u00a0→ {detail}", "bold")) if detail else row
 
     def on_resize(self, event: events.Resize) -> None:
-        """Wrap the titles anew."""
-        if event.size.width != self._width:
+        """Wrap the titles anew. Behind another panel the list has no width: it keeps the one it was seen with."""
+        if event.size.width not in (0, self._width):
             self._width = event.size.width
             self._draw()
 
