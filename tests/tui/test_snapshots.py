@@ -397,10 +397,16 @@ def picture(state: State, size: tuple[int, int], snap_compare: Any, theme: str =
         await state(pilot, session)
         await pilot.pause()
 
-    try:
-        return bool(snap_compare(make_app(session, theme=theme), terminal_size=size, run_before=before))
-    finally:
+    app = make_app(session, theme=theme)
+    shut_down = app._shutdown
+
+    async def let_go() -> None:
+        # The picture is taken; what still waits in a thread would hold the program's end.
         session.hold.set()
+        await shut_down()
+
+    app._shutdown = let_go  # type: ignore[method-assign]
+    return bool(snap_compare(app, terminal_size=size, run_before=before))
 
 
 def names(states: list[State]) -> Any:
