@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from checkers.kube.audit_policy import Level
+from checkers.kube.request_info import parse
 from lab.drivers.sandbox.lite.audit import Event, RawBody, Unencodable, timestamp, without_managed_fields
 from lab.drivers.sandbox.lite.border import UserInfo
 from lab.drivers.sandbox.lite.http import HttpRequest
-from lab.drivers.sandbox.lite.request_info import parse
 from tests.lite_cluster import LiteCluster, policy
 
 NOW = datetime(2026, 11, 23, 2, 26, 42, 934150, UTC)

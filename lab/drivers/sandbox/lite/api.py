@@ -14,6 +14,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from checkers.kube import gotext
+from checkers.kube.request_info import RequestInfo, UnreadableUrl, parse
 
 from . import answers, audit
 from .audit import Auditor, Event
@@ -24,7 +25,6 @@ from .exchange import Exchange
 from .http import HttpRequest, Response, Stream
 from .klog import Klog
 from .path_routes import PathRoutes
-from .request_info import RequestInfo, UnreadableUrl, parse
 from .resource_routes import ResourceRoutes
 from .status import bad_request, failure
 

@@ -12,12 +12,12 @@ from typing import Any, Protocol
 
 from checkers.kube.audit_policy import Attributes, Level, Policy, evaluate
 from checkers.kube.gotext import quote
+from checkers.kube.request_info import RequestInfo
 
 from . import gojson
 from .authn import source_ips
 from .border import Json, UserInfo
 from .http import HttpRequest
-from .request_info import RequestInfo
 
 RECEIVED = "RequestReceived"
 STARTED = "ResponseStarted"

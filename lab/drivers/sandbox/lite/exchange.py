@@ -7,12 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from checkers.kube.request_info import RequestInfo
+
 from . import answers, gojson
 from .answers import Media
 from .audit import Event
 from .border import Json, UserInfo
 from .http import HttpRequest, Response
-from .request_info import RequestInfo
 
 
 @dataclass(slots=True)

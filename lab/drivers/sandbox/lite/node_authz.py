@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from checkers.kube.request_info import exact_field
+
 from .authz import Access, Decision, Json, Objects, allows
-from .request_info import exact_field
 
 _PREFIX = "system:node:"
 
