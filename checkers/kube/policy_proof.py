@@ -14,6 +14,7 @@ from typing import Any
 
 from .audit_policy import Attributes, Decision, Level, Policy, decision_of, path_matches
 from .policy_commands import command_for, describe
+from .policy_targets import TargetIndex
 from .policy_universe import (
     METHODS,
     VERBS,
@@ -23,6 +24,7 @@ from .policy_universe import (
     Universe,
     accepts,
     attributes_of,
+    is_easy,
     namespace_cost,
     verb_cost,
 )
@@ -257,20 +259,16 @@ class _Search:
             | sum(bit for bit, s in wishes if s.namespaces and accepts(s.namespaces, name))
             for name in ("", *self._universe.namespaces)
         }
-        own_names = {n for t in self._universe.targets() if t.scope == "own" for n in [t.name]}
+        targets = self._universe.targets()
+        own_names = {target.name for target in targets if target.scope == "own"}
         for name in own_names - namespace_bits.keys():
             namespace_bits[name] = sum(bit for bit, s in wishes if s.namespaces and "*" in s.namespaces)
 
         verb_options = [_Option(self._verb_bits(verb), 0, verb, verb) for verb in VERBS]
         target_options: dict[str, list[_Option]] = {verb: [] for verb in VERBS}
-        index = _TargetIndex(self._policy, wishes, by_target)
-        for target in self._universe.targets():
-            bits = index.bits(target)
-            for verb in self._universe.verbs_of(target):
-                places = tuple(self._universe.where(verb, target))
-                self.classes += len(places) * len(self._identities)
-                cost = target.cost + verb_cost(verb, target)
-                target_options[verb].append(_Option(bits, cost, target, places))
+        for bits, target, ways in self._cheapest(targets, TargetIndex(self._policy, wishes, by_target)):
+            for verb, places, cost in ways:
+                target_options[verb].append(_Option(bits, target.cost + cost, target, places))
         place_options: dict[tuple[str, ...], list[_Option]] = {}
 
         def places_of(places: tuple[str, ...]) -> list[_Option]:
@@ -285,6 +283,35 @@ class _Search:
             _Stage(by_namespace, everything & ~later, places_of),
             self._identity_stage(by_identity),
         ]
+
+    def _cheapest(
+        self, targets: Sequence[Target], index: TargetIndex
+    ) -> list[tuple[int, Target, Sequence[tuple[str, tuple[str, ...], int]]]]:
+        """Return the first of the cheapest targets of each kind, in order, with the ways in which it can be asked for.
+
+        Of a kind are those that the same rules and wishes accept and that can be asked for in the same ways: a verb,
+        the namespaces, and what that costs on top. Counts the classes of all.
+        """
+        universe = self._universe
+        ways_of: dict[Any, tuple[list[tuple[str, tuple[str, ...], int]], int]] = {}
+        best: dict[Any, tuple[int, int]] = {}
+        classes = 0
+        for number, target in enumerate(targets):
+            verbs = universe.verbs_of(target)
+            own = target.name if target.scope == "own" else None
+            kind = (verbs, target.scope, own, target.name != "", is_easy(target))
+            known = ways_of.get(kind)
+            if known is None:
+                ways = [(verb, universe.where(verb, target), verb_cost(verb, target)) for verb in verbs]
+                known = ways_of[kind] = (ways, sum(len(places) for _, places, _ in ways))
+            classes += known[1]
+            key = (index.bits(target), kind)
+            cheapest = best.get(key)
+            if cheapest is None or target.cost < cheapest[0]:
+                best[key] = (target.cost, number)
+        self.classes += classes * len(self._identities)
+        ordered = sorted((number, key) for key, (_, number) in best.items())
+        return [(bits, targets[number], ways_of[kind][0]) for number, (bits, kind) in ordered]
 
     def _resource_request(self, words: list[Any]) -> Attributes:
         verb, target, namespace, who = words
@@ -377,42 +404,3 @@ def _distinct(options: Iterable[_Option], asked: int) -> list[_Option]:
         if known is None or option.cost < known.cost:
             best[bits, option.key] = _Option(bits, option.cost, option.word, option.key)
     return list(best.values())
-
-
-class _TargetIndex:
-    """Answers which rules and wishes accept a target."""
-
-    def __init__(self, policy: Policy, wishes: Sequence[tuple[int, Selector]], constrained: int) -> None:
-        self._by_group: dict[str, list[tuple[int, frozenset[str], frozenset[str]]]] = {}
-        self._star: list[tuple[int, frozenset[str], frozenset[str]]] = []
-        for rule in policy.rules:
-            for entry in rule.resources:
-                row = (1 << rule.index, frozenset(entry.resources), frozenset(entry.resource_names))
-                if entry.group == "*" and rule.group_star:
-                    self._star.append(row)
-                else:
-                    self._by_group.setdefault(entry.group, []).append(row)
-        self._wishes = wishes
-        self._constrained = constrained
-
-    def bits(self, target: Target) -> int:
-        """Return the bits, of those that say anything of targets, that accept this one."""
-        found = 0
-        resource, subresource = target.resource, target.subresource
-        patterns = {"*", f"{resource}/*", f"{resource}/{subresource}" if subresource else resource}
-        if subresource:
-            patterns.add(f"*/{subresource}")
-        for bit, resources, names in (*self._by_group.get(target.group, ()), *self._star):
-            if found & bit:
-                continue
-            if not resources or (not patterns.isdisjoint(resources) and (not names or target.name in names)):
-                found |= bit
-        for bit, select in self._wishes:
-            if (
-                accepts(select.api_groups, target.group)
-                and accepts(select.resources, resource)
-                and accepts(select.subresources, subresource)
-                and accepts(select.names, target.name)
-            ):
-                found |= bit
-        return found & self._constrained

@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import combinations
 
 from .audit_policy import Attributes, Policy
@@ -48,6 +49,8 @@ _NAMED_VERBS = frozenset(("get", "update", "patch", "delete"))
 _EASY = frozenset(("configmaps", "secrets", "pods", "namespaces", "serviceaccounts", "deployments", "services"))
 _RESOURCE_COSTS = {"configmaps": 0, "pods": 2, "secrets": 2, "services": 3, "serviceaccounts": 3, "namespaces": 3}
 
+_NAMESPACE_COSTS = {"default": 0, "kube-public": 1, "": 1, "kube-node-lease": 2, "kube-system": 2}
+_NO_NAMESPACE = ("",)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LETTERS = "xyzqwvkjabcdefghilmnoprstu0123456789-_.~"
 _SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%\s?#]+")
@@ -146,6 +149,10 @@ class Universe:
         rules = policy.rules
         self._entries = [(e, r.group_star) for r in rules for e in r.resources]
         self.namespaces = self._namespaces()
+        # By name where they cost the same: which of them an answer shows must not hang on the order in a set.
+        self._one_namespace = tuple(sorted(self.namespaces, key=lambda name: (namespace_cost(name), name)))
+        self._any_namespace = ("", *self._one_namespace)
+        self._names_of: dict[str, tuple[str, ...]] = {}
 
     def _words(self, name: str) -> set[str]:
         """Collect the words of a selector's field."""
@@ -216,26 +223,29 @@ class Universe:
 
     def _objects(
         self, group: str, resource: str, subresource: str, scope: str, cost: int, *, collection: bool
-    ) -> Iterator[Target]:
-        if collection:
-            yield Target(group, resource, subresource, "", scope, cost)
+    ) -> Sequence[Target]:
         names = self._names(group)
-        if (group, resource) == ("", "namespaces"):
-            scope = "own"
-            names = names | self.namespaces
-        for name in sorted(names):
-            yield Target(group, resource, subresource, name, scope, cost + (name in names))
-        if scope == "own":
+        if resource == "namespaces" and not group:
             # Its name is a namespace's, and of those there is one that nobody names already.
-            return
-        yield Target(group, resource, subresource, fresh(("x", "y", "z"), names), scope, cost)
+            own = [(name, cost + 1) for name in sorted(self.namespaces.union(names))]
+            every = [("", scope, cost)] * collection + [(name, "own", price) for name, price in own]
+            return [Target(group, resource, subresource, name, its, price) for name, its, price in every]
+        if not names:
+            return _unnamed(group, resource, subresource, scope, cost, collection=collection)
+        found = [Target(group, resource, subresource, name, scope, cost + 1) for name in names]
+        found.append(Target(group, resource, subresource, fresh(("x", "y", "z"), names), scope, cost))
+        return [Target(group, resource, subresource, "", scope, cost), *found] if collection else found
 
-    def _names(self, group: str) -> frozenset[str]:
-        found = self._words("names")
-        for entry, star in self._entries:
-            if entry.group == group or (star and entry.group == "*"):
-                found.update(entry.resource_names)
-        return frozenset(n for n in found if _SEGMENT.fullmatch(n))
+    def _names(self, group: str) -> tuple[str, ...]:
+        """Return, sorted, what is named as the name of an object of a group."""
+        known = self._names_of.get(group)
+        if known is None:
+            found = self._words("names")
+            for entry, star in self._entries:
+                if entry.group == group or (star and entry.group == "*"):
+                    found.update(entry.resource_names)
+            known = self._names_of[group] = tuple(sorted(n for n in found if _SEGMENT.fullmatch(n)))
+        return known
 
     def _resource_words(self, group: str) -> set[str]:
         """Return what is named as a resource of a group, subresources and patterns included."""
@@ -263,15 +273,14 @@ class Universe:
         usable = {n for n in named if _NAMESPACE.fullmatch(n)}
         return frozenset(usable | {fresh(("default", "kube-public", "kube-node-lease", "kube-system", "dev"), usable)})
 
-    def where(self, verb: str, target: Target) -> list[str]:
+    def where(self, verb: str, target: Target) -> tuple[str, ...]:
         """Return the namespaces that a request with this verb on this target can be in."""
         if target.scope == "cluster":
-            return [""]
+            return _NO_NAMESPACE
         if target.scope == "own":
-            return [""] if verb in ("list", "watch") else [target.name]
-        everywhere = sorted(self.namespaces, key=namespace_cost)
+            return _NO_NAMESPACE if verb in ("list", "watch") else (target.name,)
         across = verb in ("list", "watch") or (verb == ODD_VERB and not target.name)
-        return ["", *everywhere] if across else everywhere
+        return self._any_namespace if across else self._one_namespace
 
     # Other requests
 
@@ -292,14 +301,7 @@ class Universe:
 
     def verbs_of(self, target: Target) -> frozenset[str]:
         """Return the verbs that a request on this target can have."""
-        builtin = builtin_resources().get((target.group, target.resource))
-        if target.subresource:
-            known = builtin.subresources[target.subresource] if builtin else _SUBRESOURCE_VERBS
-            return known | {ODD_VERB}
-        known = (builtin.verbs if builtin else ALL_VERBS) | {ODD_VERB}
-        if target.name:
-            return known & (_NAMED_VERBS | {"list", "watch", ODD_VERB})
-        return known - _NAMED_VERBS
+        return _verbs(target.group, target.resource, target.subresource, named=bool(target.name))
 
     def requests(self, *, most_groups: int = 0) -> Iterator[Attributes]:
         """Yield one request of every class: the product that a proof stands for, for those who can afford it."""
@@ -313,6 +315,27 @@ class Universe:
             for method in METHODS:
                 for who in identities:
                     yield Attributes(user=who.user, groups=who.groups, verb=method, path=path)
+
+
+@lru_cache(maxsize=1024)
+def _unnamed(
+    group: str, resource: str, subresource: str, scope: str, cost: int, *, collection: bool
+) -> tuple[Target, ...]:
+    """Return the targets of a resource of which no object is named by anybody."""
+    one = Target(group, resource, subresource, "x", scope, cost)
+    return (Target(group, resource, subresource, "", scope, cost), one) if collection else (one,)
+
+
+@lru_cache(maxsize=1024)
+def _verbs(group: str, resource: str, subresource: str, *, named: bool) -> frozenset[str]:
+    builtin = builtin_resources().get((group, resource))
+    if subresource:
+        known = builtin.subresources[subresource] if builtin else _SUBRESOURCE_VERBS
+        return known | {ODD_VERB}
+    known = (builtin.verbs if builtin else ALL_VERBS) | {ODD_VERB}
+    if named:
+        return known & (_NAMED_VERBS | {"list", "watch", ODD_VERB})
+    return known - _NAMED_VERBS
 
 
 def attributes_of(who: Identity, verb: str, target: Target, namespace: str) -> Attributes:
@@ -329,9 +352,14 @@ def attributes_of(who: Identity, verb: str, target: Target, namespace: str) -> A
     )
 
 
+def is_easy(target: Target) -> bool:
+    """Say whether a short kubectl command creates one."""
+    return target.resource in _EASY and target.group in ("", "apps") and not target.subresource
+
+
 def verb_cost(verb: str, target: Target) -> int:
-    """Say how unusual it is to do this to a target."""
-    if verb == "create" and not (target.group in ("", "apps") and target.resource in _EASY and not target.subresource):
+    """Say how unusual it is to do this to a target: what it is called does not matter, but for `is_easy`."""
+    if verb == "create" and not is_easy(target):
         return 3
     if verb in ("list", "watch") and target.name:
         return 7
@@ -340,7 +368,7 @@ def verb_cost(verb: str, target: Target) -> int:
 
 def namespace_cost(namespace: str) -> int:
     """Say how unusual a namespace is."""
-    return {"default": 0, "kube-public": 1, "": 1, "kube-node-lease": 2, "kube-system": 2}.get(namespace, 3)
+    return _NAMESPACE_COSTS.get(namespace, 3)
 
 
 def fresh(tries: Iterable[str], taken: Iterable[str]) -> str:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -13,6 +17,7 @@ from checkers.kube.policy_commands import command_for
 from checkers.kube.policy_proof import Proof, Selector, Wish, prove
 from checkers.kube.policy_universe import Universe, is_non_resource
 
+ROOT = Path(__file__).parents[2]
 HEAD = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
 CONFIGMAPS = "  resources: [{group: '', resources: [configmaps]}]\n"
 
@@ -355,3 +360,24 @@ def test_commands_have_no_blank_left_by_a_missing_part() -> None:
     commands = {command_for(r) for r in universe.requests()}
     assert len(commands) > 100
     assert [c for c in commands if re.search(r"  |\{\}(?!')|None", c)] == []
+
+
+def test_the_answer_does_not_hang_on_the_order_of_sets() -> None:
+    """Another process hashes words in another order, and has to show the same request."""
+    rules = "- level: None\n  namespaces: [prod, staging, qa, blue]\n- level: Metadata\n"
+    code = (
+        "from tests.unit.test_policy_proof import EVERYTHING, policy, prove\n"
+        f"print(prove(policy({rules!r}), EVERYTHING).counterexamples)"
+    )
+    answers = {
+        subprocess.run(
+            [sys.executable, "-c", code],
+            env={**os.environ, "PYTHONHASHSEED": str(seed)},
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            check=True,
+            timeout=60,
+        ).stdout
+        for seed in range(1, 5)
+    }
+    assert len(answers) == 1
