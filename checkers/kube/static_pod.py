@@ -354,6 +354,8 @@ def expand(text: str, env: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
 
     Returns the text, and the names that were missing. Source: third_party/forked/golang/expansion.
     """
+    if "$" not in text:
+        return text, ()
     out: list[str] = []
     missing: list[str] = []
     at = 0
