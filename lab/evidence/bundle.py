@@ -1,4 +1,4 @@
-"""Reads and writes bundles: a node's files at one instant, as a tar.gz that can be kept, sent and graded again.
+"""Reads bundles: a node's files at one instant, as a tar.gz that can be kept, sent and graded again.
 
 A bundle is somebody else's file: nothing in it is unpacked, links stay inside it, and its size is bounded.
 """
@@ -8,10 +8,8 @@ from __future__ import annotations
 import gzip
 import io
 import json
-import os
 import stat as stat_module
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -28,12 +26,22 @@ ROOT = "root"
 MAX_ENTRIES = 100_000
 MAX_BYTES = 8 << 30
 _KEPT = 16 << 20
+_KEPT_IN_ALL = 64 << 20
+_AT_ONCE = 32 << 20
+_LONGEST_HEADER = 1 << 20
 _FACTS_LIMIT = 32 << 20
 _CHUNK = 1 << 20
 _AGAIN = "make it again on the node: cks-lab collect -o FILE.tar.gz"
 _Mode = Literal["r:", "r:gz", "r:bz2", "r:xz"]
 _MAGICS: dict[bytes, _Mode] = {b"\x1f\x8b": "r:gz", b"BZh": "r:bz2", b"\xfd7zXZ\x00": "r:xz"}
 _PADDING = 64 << 20
+_HEADERS = (
+    tarfile.XHDTYPE,
+    tarfile.XGLTYPE,
+    tarfile.SOLARIS_XHDTYPE,
+    tarfile.GNUTYPE_LONGNAME,
+    tarfile.GNUTYPE_LONGLINK,
+)
 _DAMAGE: tuple[type[Exception], ...] = (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile)
 try:
     import lzma
@@ -58,7 +66,10 @@ class _Entry:
 
 
 class TarFiles:
-    """The files of a tar archive, by their path on the node. Contents over 16 MiB are read again when asked for."""
+    """The files of a tar archive, by their path on the node.
+
+    Contents over 16 MiB, and what comes after 64 MiB in all, are read again when asked for.
+    """
 
     def __init__(self, archive: Path, entries: dict[str, _Entry]) -> None:
         self._archive = archive
@@ -178,12 +189,36 @@ def _open(path: Path) -> tarfile.TarFile:
     try:
         if not head.strip(b"\0"):
             raise tarfile.ReadError("nothing but zeros")
-        return tarfile.open(path, mode)
+        if mode == "r:gz" and (content := _unpacked(path)) is not None:
+            return tarfile.open(fileobj=io.BytesIO(content), mode="r:", tarinfo=_Member)
+        return tarfile.open(path, mode, tarinfo=_Member)
     except tarfile.ReadError as error:
         # A cause is the decompressor's: the stream is of a known kind, and cut or damaged before its first output.
         if error.__cause__ is not None:
             raise tarfile.ReadError(str(error.__cause__)) from error
         raise LabError(f"{path}: is no bundle (not a tar archive)", _AGAIN) from error
+
+
+class _Member(tarfile.TarInfo):
+    """A member whose name and attributes are not longer than any real ones: tarfile reads them into memory as a whole."""
+
+    def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
+        if self.type in _HEADERS and self.size > _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {self.size} bytes")
+        found: tarfile.TarInfo = super()._proc_member(tar)  # type: ignore[misc]
+        return found
+
+
+def _unpacked(path: Path) -> bytes | None:
+    """Return what a small gzip holds: to read it at once takes half the time. None for a big or a damaged one."""
+    with path.open("rb") as file:
+        packed = file.read(_AT_ONCE)
+    decompressor = zlib.decompressobj(wbits=31)
+    try:
+        content = decompressor.decompress(packed, _AT_ONCE)
+    except zlib.error:
+        return None
+    return content if decompressor.eof and not decompressor.unused_data else None
 
 
 def _read_on(tar: tarfile.TarFile) -> None:
@@ -196,7 +231,7 @@ def _read_on(tar: tarfile.TarFile) -> None:
 def _index(path: Path, tar: tarfile.TarFile) -> tuple[dict[str, _Entry], dict[str, Any]]:
     raw: dict[str, _Entry] = {}
     facts: bytes | None = None
-    total = 0
+    total = kept = 0
     for number, member in enumerate(tar):
         total += member.size
         if number >= MAX_ENTRIES or total > MAX_BYTES:
@@ -209,7 +244,8 @@ def _index(path: Path, tar: tarfile.TarFile) -> tuple[dict[str, _Entry], dict[st
             file = tar.extractfile(member)
             facts = file.read(_FACTS_LIMIT) if file else b""
             continue
-        raw[name] = _entry(tar, member, raw)
+        entry = raw[name] = _entry(tar, member, raw, keep=min(_KEPT, _KEPT_IN_ALL - kept))
+        kept += len(entry.content or b"")
     if facts is None:
         return raw, {}
     try:
@@ -224,7 +260,7 @@ def _index(path: Path, tar: tarfile.TarFile) -> tuple[dict[str, _Entry], dict[st
     }, decoded
 
 
-def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo, before: Mapping[str, _Entry]) -> _Entry:
+def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo, before: Mapping[str, _Entry], *, keep: int) -> _Entry:
     if member.islnk():
         target = "/" + "/".join(part for part in member.linkname.split("/") if part not in ("", "."))
         if target in before:
@@ -238,7 +274,7 @@ def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo, before: Mapping[str, _
         else FileKind.FIFO
     )  # fmt: skip
     content = None
-    if kind is FileKind.FILE and member.size <= _KEPT:
+    if kind is FileKind.FILE and member.size <= keep:
         file = tar.extractfile(member)
         content = file.read() if file else b""
     return _Entry(
@@ -251,75 +287,4 @@ def _entry(tar: tarfile.TarFile, member: tarfile.TarInfo, before: Mapping[str, _
         link=member.linkname if kind is FileKind.SYMLINK else None,
         member=member.name,
         content=content,
-    )
-
-
-class BundleWriter:
-    """Writes a bundle beside its final place and moves it there when whole, so that half a bundle never exists."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            fd, self._temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-        except OSError as error:
-            raise _cannot_write(path, error) from error
-        self._file = os.fdopen(fd, "wb")
-        self._gzip = gzip.GzipFile(filename="", fileobj=self._file, mode="wb", compresslevel=4, mtime=0)
-        self._tar = tarfile.open(fileobj=self._gzip, mode="w", format=tarfile.PAX_FORMAT)  # noqa: SIM115
-
-    def add(self, path: str, found: FileStat, content: bytes = b"", link: str | None = None) -> None:
-        """Add what is at a path of the node; `link` makes it a link."""
-        entry = tarfile.TarInfo(f"{ROOT}{path}")
-        entry.mode, entry.uid, entry.gid = found.mode, found.uid, found.gid
-        entry.mtime = found.mtime // 1_000_000_000
-        if link is not None:
-            entry.type, entry.linkname = tarfile.SYMTYPE, link
-        elif found.kind is FileKind.DIRECTORY:
-            entry.type = tarfile.DIRTYPE
-        elif found.kind is FileKind.FILE:
-            entry.size = len(content)
-        else:
-            entry.type = {FileKind.CHAR_DEVICE: tarfile.CHRTYPE, FileKind.BLOCK_DEVICE: tarfile.BLKTYPE}.get(
-                found.kind, tarfile.FIFOTYPE
-            )
-        self._write(entry, content)
-
-    def finish(self, facts: Mapping[str, Any]) -> None:
-        """Add the facts and put the bundle in its place."""
-        content = json.dumps(facts, indent=1, sort_keys=True, ensure_ascii=False).encode()
-        entry = tarfile.TarInfo(FACTS)
-        entry.size, entry.mode = len(content), 0o644
-        self._write(entry, content)
-        try:
-            self._tar.close()
-            self._gzip.close()
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
-            Path(self._temporary).replace(self._path)
-        except OSError as error:
-            self.abandon()
-            raise _cannot_write(self._path, error) from error
-
-    def abandon(self) -> None:
-        """Leave nothing behind."""
-        try:
-            self._file.close()
-        except OSError:
-            # A full disk shows once more at close; the file goes away all the same.
-            pass
-        Path(self._temporary).unlink(missing_ok=True)
-
-    def _write(self, entry: tarfile.TarInfo, content: bytes) -> None:
-        try:
-            self._tar.addfile(entry, io.BytesIO(content))
-        except OSError as error:
-            self.abandon()
-            raise _cannot_write(self._path, error) from error
-
-
-def _cannot_write(path: Path, error: OSError) -> LabError:
-    return LabError(
-        f"cannot write {path}: {error.strerror or error}", f"make room or choose another place: df -h {path.parent}"
     )

@@ -1,0 +1,230 @@
+"""Learns what only a live node can say: its containers, its API server's health, and what a probe of now records.
+
+Everything is asked with what every node has: crictl, journalctl and the API. Nobody is asked what kind of node it is.
+"""
+
+import contextlib
+import json
+import secrets
+import time
+from typing import Any, Dict, List, Mapping, Optional, Sequence
+
+if __package__:  # In the one file that is sent to nodes, what this needs stands above.
+    from .host import Host, Missing, NoAccess, NoAnswer, Unreadable
+
+_RUN_TIMEOUT = 15.0
+_API_TIMEOUT = 3.0
+_POLL = 0.05
+_BLOCKING_WAIT = 1.0
+_BATCH_WAIT = 4.0
+_KUBELET_LINES = 400
+_LOG_LINES = 20
+_MAPS = "/api/v1/namespaces/{}/configmaps"
+
+
+def live_facts(host: Host, task: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return the live facts: `containers`, `kubelet_log`, `apiserver`, `probe`.
+
+    null: not to be had; then `unknown` says why, by the fact's name.
+    """
+    unknown: Dict[str, str] = {}
+    facts: Dict[str, Any] = {"probe": None, "apiserver": None, "containers": None, "kubelet_log": None}
+    try:
+        facts["apiserver"] = _apiserver(host)
+        if facts["apiserver"]["readyz"].get("status") == 200 and not task.get("look"):
+            facts["probe"] = _probe(host, task["log_file"])
+    except NoAccess as error:
+        unknown["apiserver"] = str(error)
+    for name, learn in (("containers", containers), ("kubelet_log", _kubelet_log)):
+        try:
+            facts[name] = learn(host)
+        except NoAnswer as error:
+            unknown[name] = str(error)
+    return dict(facts, unknown=unknown)
+
+
+def containers(host: Host, newest_only: bool = False) -> List[Dict[str, Any]]:
+    """Return the API server's containers, or only the newest, newest first. Raises NoAnswer.
+
+    Each: id, name, pod, namespace, uid, state (running, exited, created, unknown), attempt, created, started,
+    finished (RFC 3339 or null), exit_code, argv (null: not known), mounts [{host, container, read_only}], last_lines.
+    """
+    listed = _json(host, ["crictl", "ps", "-a", "-o", "json"])
+    found = []
+    items = sorted(listed.get("containers") or [], key=lambda item: str(item.get("createdAt")), reverse=True)
+    for item in items:
+        labels = item.get("labels") or {}
+        name = (item.get("metadata") or {}).get("name", "")
+        pod = labels.get("io.kubernetes.pod.name", "")
+        if "apiserver" not in name and "apiserver" not in pod:
+            continue
+        found.append(_container(host, item, name, pod, labels))
+        if newest_only:
+            break
+    return sorted(found, key=lambda c: (c["created"] or "", c["attempt"]), reverse=True)
+
+
+def _json(host: Host, argv: Sequence[str]) -> Dict[str, Any]:
+    answer = host.run(argv, _RUN_TIMEOUT)
+    try:
+        said = json.loads(answer.stdout.decode("utf-8", "replace"))
+    except ValueError:
+        words = answer.stderr.decode("utf-8", "replace").strip().splitlines()
+        raise NoAnswer("{} did not answer: {}".format(argv[0], words[-1] if words else "no JSON")) from None
+    if not isinstance(said, dict):
+        raise NoAnswer(f"{argv[0]} did not answer with an object")
+    return said
+
+
+def _container(host: Host, item: Mapping[str, Any], name: str, pod: str, labels: Mapping[str, str]) -> Dict[str, Any]:
+    said: Dict[str, Any] = {}
+    try:
+        said = _json(host, ["crictl", "inspect", item["id"]])
+    except NoAnswer:
+        # Between the two questions the container may have gone: what the list said still holds.
+        said = {}
+    status = said.get("status") or {}
+    process = (((said.get("info") or {}).get("runtimeSpec") or {}).get("process")) or {}
+    state = str(status.get("state") or item.get("state", ""))
+    return {
+        "id": item["id"],
+        "name": name,
+        "pod": pod,
+        "namespace": labels.get("io.kubernetes.pod.namespace", ""),
+        "uid": labels.get("io.kubernetes.pod.uid", ""),
+        "state": (state[len("CONTAINER_") :] if state.startswith("CONTAINER_") else state).lower(),
+        "attempt": (item.get("metadata") or {}).get("attempt", 0),
+        "created": _moment(status.get("createdAt")),
+        "started": _moment(status.get("startedAt")),
+        "finished": _moment(status.get("finishedAt")),
+        "exit_code": status.get("exitCode"),
+        "argv": process.get("args"),
+        "mounts": [
+            {"host": m.get("hostPath"), "container": m.get("containerPath"), "read_only": bool(m.get("readonly"))}
+            for m in status.get("mounts") or []
+        ],
+        "last_lines": _last_lines(host, status.get("logPath")),
+    }
+
+
+def _moment(value: object) -> Optional[str]:
+    """Return crictl's time (RFC 3339; the zero time means never) or None."""
+    return value if isinstance(value, str) and not value.startswith(("0001-", "1970-")) else None
+
+
+def _last_lines(host: Host, path: object) -> List[str]:
+    if not isinstance(path, str) or not path:
+        return []
+    try:
+        tail = host.tail(path, 1 << 16) if host.stat(path).size > 1 << 20 else host.read(path, 1 << 20)
+    except (Missing, Unreadable, NoAnswer):
+        return []
+    lines = tail.decode("utf-8", "replace").splitlines()[-_LOG_LINES:]
+    return [line.split(" ", 3)[3] if line.count(" ") >= 3 else line for line in lines]
+
+
+def _kubelet_log(host: Host) -> List[str]:
+    argv = ["journalctl", "-u", "kubelet", "-n", str(_KUBELET_LINES), "--no-pager", "-o", "cat"]
+    said = host.run(argv, _RUN_TIMEOUT).stdout.decode("utf-8", "replace")
+    return [line for line in said.splitlines() if "manifest" in line or "apiserver" in line][-60:]
+
+
+def _apiserver(host: Host) -> Dict[str, Any]:
+    """Ask the API server for its version and health; what does not answer says so in `error`. Raises NoAccess."""
+    facts: Dict[str, Any] = {"version": None, "readyz": {}}
+    try:
+        status, _ = host.request("GET", "/readyz", None, {}, _API_TIMEOUT)
+        facts["readyz"] = {"status": status}
+        status, body = host.request("GET", "/version", None, {}, _API_TIMEOUT)
+        facts["version"] = json.loads(body.decode("utf-8")).get("gitVersion") if status == 200 else None
+    except (NoAnswer, ValueError) as error:
+        facts["readyz"] = facts["readyz"] or {"error": str(error)}
+    return facts
+
+
+def _probe(host: Host, log: str) -> Dict[str, Any]:
+    """Send requests that nobody could foresee and wait until the log had the time to hold them."""
+    nonce = secrets.token_hex(8)
+    sent: List[Dict[str, Any]] = []
+    trouble: Optional[str] = None
+    removed = True
+    for number, request in enumerate(_requests(nonce)):
+        audit_id = f"cks-lab-{nonce}-{number}"
+        headers = {"Audit-ID": audit_id, "Content-Type": request.pop("content_type"), "Accept": "application/json"}
+        body = request.pop("body")
+        method, path = request.pop("method"), request.pop("path")
+        try:
+            status, _ = host.request(method, path, None if body is None else json.dumps(body).encode(), headers, 5.0)
+        except (NoAnswer, NoAccess) as error:
+            trouble = str(error)
+            break
+        sent.append(dict(request, audit_id=audit_id, method=method, path=path, code=status))
+        if number == 0:
+            removed = status >= 300
+        elif request["verb"] == "delete":
+            removed = True
+        if status in (401, 403):
+            trouble = f"the API server does not let its administrator {method} {path}: {status}"
+            break
+    if not removed:
+        with contextlib.suppress(NoAnswer, NoAccess):
+            host.request("DELETE", _MAPS.format("default") + "/cks-lab-probe-" + nonce, None, {}, 5.0)
+    if trouble is None:
+        _wait_for(host, log, sent[-1]["audit_id"])
+    return {"nonce": nonce, "requests": sent, "error": trouble}
+
+
+def _requests(nonce: str) -> List[Dict[str, Any]]:
+    """Return the probe: writes with a body in three namespaces, and reads of other resources in three API groups.
+
+    The third namespace has a name that no policy can hold; it does not exist, which the server says after it has read
+    (and recorded) the body.
+    """
+    name = "cks-lab-probe-" + nonce
+    thing = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": {"nonce": nonce}}
+    dry = _MAPS + "?dryRun=All"
+    merge = "application/merge-patch+json"
+
+    def ask(verb: str, method: str, path: str, resource: str, **more: Any) -> Dict[str, Any]:
+        request = {"verb": verb, "method": method, "path": path, "resource": resource, "group": "", "namespace": ""}
+        return dict(request, **dict({"name": "", "body": None, "content_type": "application/json"}, **more))
+
+    def write(verb: str, method: str, path: str, namespace: str = "default", **more: Any) -> Dict[str, Any]:
+        return ask(verb, method, path, "configmaps", namespace=namespace, name=name, **more)
+
+    own = _MAPS.format("default") + "/" + name
+    new = "cks-lab-" + nonce
+    coordination, rbac = "coordination.k8s.io", "rbac.authorization.k8s.io"
+    leases = f"/apis/{coordination}/v1/namespaces/kube-system/leases?limit=1"
+    return [
+        write("create", "POST", _MAPS.format("default"), body=thing),
+        write("update", "PUT", own, body=thing),
+        write("patch", "PATCH", own, body={"data": {"patched": nonce}}, content_type=merge),
+        write("delete", "DELETE", own),
+        write("create", "POST", dry.format("kube-system"), "kube-system", body=thing),
+        write("create", "POST", dry.format(new), new, body=thing),
+        ask("list", "GET", "/api/v1/namespaces/default/secrets?limit=1", "secrets", namespace="default"),
+        ask("get", "GET", "/api/v1/namespaces/kube-system", "namespaces", namespace="kube-system", name="kube-system"),
+        ask("list", "GET", leases, "leases", group=coordination, namespace="kube-system"),
+        ask("list", "GET", f"/apis/{rbac}/v1/clusterroles?limit=1", "clusterroles", group=rbac),
+    ]
+
+
+def _wait_for(host: Host, log: str, audit_id: str) -> None:
+    """Wait until the log holds the last request's completion; a log that grows without it is waited for longer."""
+    mark = audit_id.encode()
+    began = time.monotonic()
+    size = -1
+    limit = _BLOCKING_WAIT
+    while time.monotonic() - began < limit:
+        try:
+            now = host.stat(log).size
+            if now != size:
+                tail = host.tail(log, 1 << 18)
+                if mark in tail:
+                    return
+                limit = _BATCH_WAIT if mark.rpartition(b"-")[0] in tail else limit
+                size = now
+        except (Missing, Unreadable, NoAnswer):
+            return
+        time.sleep(_POLL)
