@@ -116,8 +116,13 @@ def live_probe(evidence: Evidence, wants: Wants) -> CheckResult:
     probe = seen.facts.get("probe")
     if not isinstance(probe, dict) or probe.get("error") or not probe.get("requests"):
         running = outcome("apiserver.running", evidence, wants)
+        if running.status is not Status.FAIL and not isinstance(seen.facts.get("apiserver"), dict):
+            found = f"nobody could ask the API server: {seen.unknown('apiserver')}"
+            return CheckResult(Status.SKIP, expected, found, knowable=False)
         if running.status is not Status.PASS:
-            return CheckResult(Status.SKIP, expected, "apiserver.running has to pass first", fix=running.fix)
+            known = running.status is not Status.ERROR
+            found = "apiserver.running has to pass first"
+            return CheckResult(Status.SKIP, expected, found, fix=running.fix, knowable=known)
         said = probe.get("error") if isinstance(probe, dict) else "no request could be sent"
         return CheckResult(Status.ERROR, expected, str(said), fix="grade again; if it stays: cks-lab doctor")
     statistics = _statistics(seen)

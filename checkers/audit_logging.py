@@ -401,20 +401,25 @@ def apiserver_running(evidence: Evidence, wants: Wants) -> CheckResult:
         return CheckResult(Status.SKIP, expected, "files alone do not say what runs", knowable=False)
     containers = seen.facts.get("containers")
     health = seen.facts.get("apiserver")
-    if not isinstance(containers, list) or not isinstance(health, dict):
-        return CheckResult(Status.ERROR, expected, "crictl did not answer on the node", fix="cks-lab doctor")
+    if not isinstance(containers, list):
+        found = seen.unknown("containers") or "crictl did not answer on the node"
+        return CheckResult(Status.ERROR, expected, found, fix="on the node, as root: crictl ps -a")
     manifest = seen.manifest
     if manifest is None or manifest.refusal:
         found = "the kubelet refuses the manifest" + (f": {manifest.refusal}" if manifest else "")
         return CheckResult(Status.FAIL, expected, found, fix=f"on the node: {_KUBELET_SAYS}")
-    result = _running(containers, health, manifest, seen, expected)
+    result = _running(containers, health if isinstance(health, dict) else None, manifest, seen, expected)
     if result.status is Status.FAIL and manifest_single(evidence, wants).status is Status.FAIL:
         return blocked(expected, "manifest.single", result.found)
     return result
 
 
 def _running(
-    containers: list[dict[str, object]], health: dict[str, object], manifest: Manifest, seen: NodePicture, expected: str
+    containers: list[dict[str, object]],
+    health: dict[str, object] | None,
+    manifest: Manifest,
+    seen: NodePicture,
+    expected: str,
 ) -> CheckResult:
     where = Where(manifest.path)
     newest = next((c for c in containers if c.get("name") == manifest.container.name), None)
@@ -431,6 +436,9 @@ def _running(
     if difference is not None:
         found = f"the one that runs is not the manifest's: {difference}"
         return CheckResult(Status.FAIL, expected, found, where, fix=f"wait for the kubelet, or ask it: {_KUBELET_SAYS}")
+    if health is None:
+        found = f"its container runs; nobody could ask it: {seen.unknown('apiserver')}"
+        return CheckResult(Status.SKIP, expected, found, where, knowable=False)
     ready = health.get("readyz")
     status = ready.get("status") if isinstance(ready, dict) else None
     if status != 200:

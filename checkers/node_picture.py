@@ -94,6 +94,11 @@ class NodePicture:
     def facts(self) -> Mapping[str, Any]:
         return self.evidence.facts
 
+    def unknown(self, fact: str) -> str:
+        """Return why a fact of the live node could not be learned, "" where nobody said."""
+        reasons = self.facts.get("unknown")
+        return str(reasons.get(fact) or "") if isinstance(reasons, dict) else ""
+
     @cached_property
     def version(self) -> tuple[int, int]:
         """The API server's minor version: of the one that runs, else of the manifest's image, else the default."""
