@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import PurePath
 from types import ModuleType
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -16,7 +17,15 @@ if TYPE_CHECKING:
 FORMATS: dict[str, str] = {
     "text": "lab.reports.text",
     "json": "lab.reports.json",
+    "junit": "lab.reports.junit",
+    "html": "lab.reports.html",
+    "markdown": "lab.reports.markdown",
+    "github": "lab.reports.github",
+    "csv": "lab.reports.csv",
 }
+
+SUFFIXES = {".json": "json", ".xml": "junit", ".html": "html", ".md": "markdown", ".csv": "csv"}
+"""What a file's suffix says of the format wanted in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +63,11 @@ class RenderMany(Protocol):
     """
 
     def __call__(self, entries: Sequence[Entry], style: Style = PLAIN) -> Iterator[str]: ...
+
+
+def format_for(output: PurePath | None) -> str:
+    """Return the format that a file's suffix asks for; text for any other, and where there is no file."""
+    return SUFFIXES.get(output.suffix.lower(), "text") if output is not None else "text"
 
 
 def renderer(name: str) -> Render:

@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from checkers.result import Status, Where
+from checkers.result import Status
 
-from . import PLAIN, Style
+from . import PLAIN, Entry, Style
+from .words import (
+    ASCII_MARKS,
+    MARKS,
+    WORDS,
+    columns,
+    fields,
+    first_line,
+    headline,
+    lost,
+    one_line,
+    points,
+    safe,
+    subject,
+    tally,
+    totals,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from checkers.grade import Line, Report
 
-_MARKS = {Status.PASS: "✓", Status.FAIL: "✗", Status.SKIP: "–", Status.ERROR: "!"}
-_ASCII = {Status.PASS: "+", Status.FAIL: "x", Status.SKIP: "-", Status.ERROR: "!"}
 _COLOURS = {Status.PASS: "32", Status.FAIL: "31", Status.SKIP: "2", Status.ERROR: "33"}
-_WORDS = {Status.PASS: "PASS", Status.FAIL: "FAIL", Status.ERROR: "ERROR"}
 _NARROWEST, _WIDEST = 24, 120
-_UNSAFE = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_HEAD = ("verdict", " points", "  %", "bundle")
+_BEFORE = 7 + 1 + 7 + 1 + 4 + 2
+"""The columns of the table that come before the bundle's name."""
 
 
 def render(report: Report, style: Style = PLAIN) -> str:
@@ -27,94 +43,102 @@ def render(report: Report, style: Style = PLAIN) -> str:
     page.heading(report)
     for line in report.lines:
         page.check(line)
-    page.ending(report)
-    text = "\n".join(page.lines) + "\n"
-    return text if style.symbols else text.encode("ascii", "replace").decode()
+    page.lines.append("")
+    page.fold(tally(line.result.status for line in report.lines), "", "")
+    return "\n".join(page.lines) + "\n"
 
 
-def headline(report: Report) -> str:
-    """Return the verdict with the score, in one line; one that is ERROR with the first reason."""
-    word = _WORDS[report.verdict]
-    score = f"{report.points} of {report.possible} points"
-    if report.verdict is not Status.ERROR:
-        return f"{word}  {score}, {report.percent} %"
-    erred = [line.result for line in report.lines if line.result.status is Status.ERROR]
-    reasons = [result.found for result in erred or [line.result for line in report.lines]]
-    reason = next((_safe(part.strip()) for text in reasons for part in text.splitlines() if part.strip()), "")
-    why = f": {reason}" if reason else ""
-    if not any(line.result.status is Status.PASS for line in report.lines):
-        return f"{word}  nothing could be judged{why}"
-    checks = "1 check" if len(erred) == 1 else f"{len(erred)} checks"
-    return f"{word}  {checks} could not be judged{why}; the others: {score}"
+def fold(line: Line, style: Style = PLAIN) -> str:
+    """Return what is said below a check's own line, its fields, as lines; nothing for one of which all is said."""
+    page = _Page(style)
+    page.fields(line)
+    return textwrap.dedent("\n".join(page.lines))
+
+
+def render_many(entries: Sequence[Entry], style: Style = PLAIN) -> Iterator[str]:
+    """Yield a table with a line for each, what was lost or why there is no grade behind it, and the totals."""
+    width = _width(style)
+    longest = max((columns(one_line(entry.source, style.symbols)) for entry in entries), default=0)
+    name = max(len(_HEAD[3]), min(longest, (width - _BEFORE) // 2))
+    heading = "{} {} {:>4}  {}".format(*_HEAD)
+    yield _paint(heading, "1", style) + "\n"
+    for entry in entries:
+        yield _row(entry, name, width - _BEFORE - name - 2, style) + "\n"
+    yield "\n" + "\n".join(textwrap.wrap(totals(entries), width)) + "\n"
+
+
+def _row(entry: Entry, name: int, room: int, style: Style) -> str:
+    report = entry.report
+    status = verdict(entry)
+    score = f"{report.points}/{report.possible}" if report is not None and report.possible else ""
+    percent = str(report.percent) if score and report is not None else ""
+    source = _end(one_line(entry.source, style.symbols), name, style)
+    if report is None:
+        rest = safe(first_line(entry.error), style.symbols)
+    else:
+        rest = ", ".join(lost(report)) or (safe(headline(report), style.symbols) if status is Status.ERROR else "")
+    word = _paint(f"{WORDS[status]:<7}", _COLOURS[status], style)
+    pad = " " * (name - columns(source))
+    return f"{word} {score:>7} {percent:>4}  {source}{pad}  {_start(rest, room, style)}".rstrip()
+
+
+def _start(text: str, room: int, style: Style) -> str:
+    """Return a text cut at its end to the columns that there are."""
+    if columns(text[: room + 1]) <= room and len(text) <= room:
+        return text
+    dots = "…" if style.symbols else "..."
+    kept = text[: room - len(dots)]
+    while columns(kept) + len(dots) > room and kept:
+        kept = kept[:-1]
+    return kept + dots
+
+
+def _end(text: str, room: int, style: Style) -> str:
+    """Return a path cut at its start: its end tells more."""
+    return _start(text[::-1], room, style)[::-1]
 
 
 class _Page:
     def __init__(self, style: Style) -> None:
         self.style = style
-        self.width = max(_NARROWEST, min(style.width, _WIDEST))
-        self.marks = _MARKS if style.symbols else _ASCII
+        self.width = _width(style)
+        self.marks = MARKS if style.symbols else ASCII_MARKS
         self.lines: list[str] = []
 
     def heading(self, report: Report) -> None:
-        node = report.node
-        server = f", kube-apiserver {node.apiserver}" if node.apiserver else ""
-        seed = report.variant.get("seed")
-        variant = f", seed {seed}" if seed is not None else ""
-        word = _WORDS[report.verdict]
-        self._fold(headline(report), "", "  ")
+        word = WORDS[report.verdict]
+        self.fold(headline(report), "", "  ")
         self.lines[0] = self.lines[0].replace(word, self._paint(word, f"1;{_COLOURS[report.verdict]}"), 1)
-        self._fold(f"{report.scenario}{variant} on {node.driver} {node.name}{server}", "", "  ")
+        self.fold(subject(report), "", "  ")
         self.lines.append("")
 
     def check(self, line: Line) -> None:
-        result = line.result
-        mark = self._paint(self.marks[result.status], _COLOURS[result.status])
-        points = f"{line.points}/{line.possible}" if line.possible else ""
-        first = f"{line.id}  {points}".rstrip()
-        room = self.width - len(first) - 5
-        if len(line.title) <= room:
-            self.lines.append(f"{mark} {first}   {line.title}")
+        status = line.result.status
+        mark = self._paint(self.marks[status], _COLOURS[status])
+        first = f"{line.id}  {points(line)}".rstrip()
+        title = safe(line.title, self.style.symbols)
+        if len(title) <= self.width - len(first) - 5:
+            self.lines.append(f"{mark} {first}   {title}")
         else:
             self.lines.append(f"{mark} {first}")
-            self._fold(line.title, "    ", "    ")
-        if result.status in (Status.FAIL, Status.ERROR):
-            self._field("expected", result.expected)
-            self._field("found", result.found)
-            self._field("where", _place(result.where))
-            self._field("why", result.why)
-            self._field("fix", result.fix)
-        elif result.status is Status.SKIP:
-            self._field("skipped", result.found)
-        elif line.points < line.possible:
-            self._field("note", "an untouched node passes this too: its points come with the work")
-        for warning in result.warnings:
-            self._field("warning", warning, "33")
+            self.fold(title, "    ", "    ")
+        self.fields(line)
 
-    def ending(self, report: Report) -> None:
-        self.lines.append("")
-        counts = [
-            (sum(line.result.status is status for line in report.lines), word)
-            for status, word in (
-                (Status.PASS, "passed"),
-                (Status.FAIL, "failed"),
-                (Status.SKIP, "skipped"),
-                (Status.ERROR, "could not be judged"),
-            )
-        ]
-        self._fold(", ".join(f"{count} {word}" for count, word in counts if count), "", "")
+    def fields(self, line: Line) -> None:
+        for name, text in fields(line):
+            self._field(name, text, "33" if name == "warning" else "2")
 
-    def _field(self, name: str, text: str, colour: str = "2") -> None:
+    def _field(self, name: str, text: str, colour: str) -> None:
         """Write one field under a check; the lines of the text stay lines, each folded on its own."""
-        if not text:
-            return
         label = f"    {name}: "
         start = len(self.lines)
-        for number, part in enumerate(_safe(text).splitlines() or [""]):
-            self._fold(part, label if number == 0 else "      ", "      ")
+        for number, part in enumerate(text.split("\n")):
+            self.fold(part, label if number == 0 else "      ", "      ")
         self.lines[start] = self.lines[start].replace(label, f"    {self._paint(f'{name}:', colour)} ", 1)
 
-    def _fold(self, text: str, first: str, rest: str) -> None:
+    def fold(self, text: str, first: str, rest: str) -> None:
         """Add a text, folded; one that is indented is a command or a quotation and stays as it is."""
+        text = safe(text, self.style.symbols)
         if text.startswith(" "):
             self.lines.append(first + text)
             return
@@ -128,16 +152,12 @@ class _Page:
         ) or [first.rstrip()]
 
     def _paint(self, text: str, colour: str) -> str:
-        return f"\x1b[{colour}m{text}\x1b[0m" if self.style.colour else text
+        return _paint(text, colour, self.style)
 
 
-def _place(where: Where | None) -> str:
-    if where is None:
-        return ""
-    at = where.file if where.line is None else f"{where.file}:{where.line}"
-    return f"{at}, {where.path}" if where.path else at
+def _paint(text: str, colour: str, style: Style) -> str:
+    return f"\x1b[{colour}m{text}\x1b[0m" if style.colour else text
 
 
-def _safe(text: str) -> str:
-    """Return what came from a learner's file without the bytes that would act on the terminal."""
-    return _UNSAFE.sub("\N{REPLACEMENT CHARACTER}", text)
+def _width(style: Style) -> int:
+    return max(_NARROWEST, min(style.width, _WIDEST))

@@ -15,9 +15,9 @@ def text(report: Report, **style: object) -> str:
     return renderer("text")(report, Style(**style))  # type: ignore[arg-type]
 
 
-def test_the_verdict_and_the_score_come_first() -> None:
+def test_the_verdict_the_score_and_what_could_not_be_judged_come_first() -> None:
     first, second, *_ = text(sample()).splitlines()
-    assert first == "FAIL  7 of 14 points, 50 %"
+    assert first == "FAIL  7 of 14 points, 50 %; apiserver.running could not be judged"
     assert second == "audit-log on sandbox cks-control-plane, kube-apiserver lite v1.34"
 
 
