@@ -9,7 +9,8 @@ from .gotext import quote
 from .goyaml_nodes import Document, Node, YAMLError
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
-_GO_SPACE = " \t\n\v\f\r\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
+#: What Go counts as white space (unicode.IsSpace).
+GO_SPACE = " \t\n\v\f\r\x85\xa0\u1680" + "".join(map(chr, range(0x2000, 0x200B))) + "\u2028\u2029\u202f\u205f\u3000"
 _PLAIN = re.compile(rb'[^"\\\x00-\x1f]*')
 _MOST_DEPTH = 10_000
 
@@ -17,9 +18,9 @@ _MOST_DEPTH = 10_000
 def is_json(data: bytes) -> bool:
     """Say whether Kubernetes takes the bytes for JSON: `{` is the first that is no white space."""
     head = data[:4096] if data[:1] in (b"{", b" ", b"\n", b"\t", b"\r") else data
-    text = head.decode("utf-8", "replace").lstrip(_GO_SPACE)
+    text = head.decode("utf-8", "replace").lstrip(GO_SPACE)
     if not text and len(data) > len(head):
-        text = data.decode("utf-8", "replace").lstrip(_GO_SPACE)
+        text = data.decode("utf-8", "replace").lstrip(GO_SPACE)
     return text.startswith("{")
 
 
@@ -37,6 +38,20 @@ def _character(byte: int) -> str:
     if byte == 0x22:
         return "'\"'"
     return "'" + quote(chr(byte))[1:-1] + "'"
+
+
+class WrittenNumber(float):
+    """A number of JSON that is not whole, with the text that Go's errors repeat."""
+
+    __slots__ = ("text",)
+
+    def __new__(cls, text: str) -> WrittenNumber:
+        """Make one of the text; one that is too large is infinite."""
+        number = super().__new__(cls, text)
+        number.text = text
+        return number
+
+    text: str
 
 
 class _Reader:
@@ -187,7 +202,7 @@ class _Reader:
                 self._at += 1
             self._digits("in exponent of numeric literal")
         text = self._data[start : self._at].decode()
-        return int(text) if whole and len(text) < 4000 else float(text)
+        return int(text) if whole and len(text) < 4000 else WrittenNumber(text)
 
     def _string(self) -> str:
         start = self._at

@@ -102,7 +102,7 @@ class _Decoder:
         kind = node.kind
         if into.kind == "time":
             where = f"struct field {self._struct}.{'.'.join(self._fields)}"
-            return _time(node, existing, where)
+            return decode_time(node, existing, where)
         if into.kind == "raw":
             return node.value
         if kind == "null":
@@ -206,8 +206,8 @@ _RANGES = {
 }
 
 
-def _time(node: Node, existing: Any, where: str) -> Any:
-    """Read a time as metav1.Time does.
+def decode_time(node: Node, existing: Any, where: str) -> Any:
+    """Read a time as metav1.Time does; `where` is the struct field as Go's errors name it.
 
     Raises TypeMismatch at once: an error of its own decoder ends Go's decoding.
     """

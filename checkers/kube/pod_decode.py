@@ -8,18 +8,22 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any, Final
 
-from .goyaml import Node
+from .goyaml import Node, YAMLError
+from .goyaml_json import GO_SPACE, WrittenNumber
+from .goyaml_types import TypeMismatch, decode_time, interpret
+from .pod_quantity import QuantityError, parse_quantity
 from .pod_schema import STRUCTS, GoType
 
 Path = tuple[str | int, ...]
 
-_QUANTITY: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?")
-_QUANTITY_WORDS: Final = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
-_TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_WHOLE: Final = re.compile(r"-?[0-9]{1,40}", re.ASCII)
+_ZEROS: Final[dict[str, Callable[[], Any]]] = {"string": str, "bool": bool, "int32": int, "int64": int, "struct": dict}
 _INT_RANGE: Final = {"int32": 31, "int64": 63, "int": 63}
 
 # Fields that people put one storey too high or too low, and what stands there instead.
@@ -68,40 +72,19 @@ def dotted(path: Path) -> str:
     return out
 
 
-def kind_and_version(root: Node) -> tuple[str, str]:
-    """Return (apiVersion, kind) of a document, found in any case as encoding/json does.
+def kind_and_version(root: Node, original: Callable[[], str]) -> tuple[str, str]:
+    """Return (apiVersion, kind) of a document; `original` makes the JSON that an error repeats.
 
     Raises DecodeError where they are missing or no strings.
     """
-    if root.pairs is None and root.value is not None:
-        words = (
-            'struct { APIVersion string "json:\\"apiVersion,omitempty\\""; Kind string "json:\\"kind,omitempty\\"" }'
-        )
-        raise DecodeError(
-            "couldn't get version/kind; json parse error: "
-            f"json: cannot unmarshal {root.kind} into Go value of type {words}",
-            root.line,
-        )
-    found = {"apiversion": "", "kind": ""}
-    for key, line, node in root.pairs or ():
-        if key.lower() not in found or node.value is None:
-            continue
-        if not isinstance(node.value, str):
-            field = "apiVersion" if key.lower() == "apiversion" else "kind"
-            raise DecodeError(
-                f"couldn't get version/kind; json parse error: json: cannot unmarshal {node.kind} "
-                f"into Go struct field .{field} of type string",
-                line,
-            )
-        found[key.lower()] = node.value
-    version, kind = found["apiversion"], found["kind"]
-    if version.count("/") > 1:
-        raise DecodeError(f"unexpected GroupVersion string: {version}")
-    if not kind:
-        raise DecodeError(f"Object 'Kind' is missing in '{go_json(root.value)}'", root.line)
-    if version in ("", "/"):
-        raise DecodeError(f"Object 'apiVersion' is missing in '{go_json(root.value)}'", root.line)
-    return version, kind
+    try:
+        meta = interpret(root)
+    except YAMLError as error:
+        raise DecodeError(error.text, error.line) from None
+    for name, found in (("Kind", meta.kind), ("apiVersion", meta.version)):
+        if not found:
+            raise DecodeError(f"Object '{name}' is missing in '{original()}'", root.line)
+    return f"{meta.group}/{meta.version}" if meta.group else meta.version, meta.kind
 
 
 def go_json(value: Any) -> str:
@@ -109,92 +92,127 @@ def go_json(value: Any) -> str:
     text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     for char, escape in (("<", "\\u003c"), (">", "\\u003e"), ("&", "\\u0026"), ("\u2028", "\\u2028")):
         text = text.replace(char, escape)
-    return text
+    return text.replace("\u2029", "\\u2029")
+
+
+def json_text(value: Any) -> str:
+    """Write what a file decoded to as the JSON that Go makes of YAML: `go_json` with Go's numbers in it."""
+    if isinstance(value, dict):
+        return "{" + ",".join(f"{go_json(key)}:{json_text(item)}" for key, item in sorted(value.items())) + "}"
+    if isinstance(value, list):
+        return "[" + ",".join(map(json_text, value)) + "]"
+    return number_text(value) if isinstance(value, float) else go_json(value)
+
+
+def number_text(number: float) -> str:
+    """Write a number as it stands in the JSON: as in the file, or as Go writes what YAML has read."""
+    if isinstance(number, WrittenNumber):
+        return number.text
+    if isinstance(number, int):
+        return str(number)
+    if number and not 1e-6 <= abs(number) < 1e21:
+        return re.sub(r"e([-+])0", r"e\1", repr(number).replace(".0e", "e"))
+    return format(Decimal(repr(number)).normalize() + 0, "f")
 
 
 class Decoder:
-    """One decoding of a document into the struct `Pod`: `value` is what is left, `unknown` what was ignored."""
+    """One decoding of a document into the struct `Pod`: `value` is what is left, `unknown` what was ignored.
+
+    A value that Go does not tell from none (`readOnly: false`) is left out. Raises DecodeError.
+    """
 
     def __init__(self, root: Node) -> None:
         self.unknown: list[UnknownField] = []
         self.lines: dict[Path, int] = {}
         self._saved: DecodeError | None = None
-        self.value: dict[str, Any] = self._struct(root, "Pod", (), root.line)
+        self.value: dict[str, Any] = self._struct(root, "Pod", (), root.line, None)
         if self._saved is not None:
             raise self._saved
 
-    def _struct(self, node: Node, struct: str, path: Path, line: int) -> dict[str, Any]:
+    def _struct(self, node: Node, struct: str, path: Path, line: int, existing: Any) -> dict[str, Any]:
         self.lines[path] = line
         fields = STRUCTS[struct]
-        value: dict[str, Any] = {}
+        value: dict[str, Any] = existing if isinstance(existing, dict) else {}
         for key, key_line, child in node.pairs or ():
             expected = fields.get(key)
             if expected is None:
                 meant = _likely(key, child, struct, path)
                 self.unknown.append(UnknownField(dotted((*path, key)), key_line, meant))
                 continue
-            decoded = self._decode(child, expected, struct, (*path, key), key_line)
-            if decoded is not None:
+            decoded = self._decode(child, expected, struct, (*path, key), key_line, value.get(key))
+            if decoded is None or (not expected.pointer and expected.kind in _ZEROS and not decoded):
+                value.pop(key, None)
+            else:
                 value[key] = decoded
         return value
 
-    def _decode(self, node: Node, expected: GoType, struct: str, path: Path, line: int) -> Any:
-        """Return the value, None for null and for what was refused (the first refusal is raised at the end)."""
+    def _decode(self, node: Node, expected: GoType, struct: str, path: Path, line: int, existing: Any) -> Any:
+        """Return the value; `existing` for what Go leaves alone, None for nil (the first refusal is raised at the end).
+
+        `existing` is what an earlier key of the same name has set: only JSON has such.
+        """
         self.lines[path] = line
-        if node.value is None and expected.kind != "any":
-            return None
         kind = expected.kind
+        if node.value is None and kind != "any":
+            return None if expected.pointer or kind in ("list", "map") else existing
         if kind in ("quantity", "intOrString", "time"):
             return self._custom(node, kind, struct, path, line)
         if kind == "any":
             return node.value
         if kind == "struct":
             if node.pairs is None:
-                return self._refuse(node, expected, struct, path, line)
-            return self._struct(node, expected.name.removeprefix("v1."), path, line)
+                return self._refuse(node, expected, struct, path, line, existing)
+            return self._struct(node, expected.name.removeprefix("v1."), path, line, existing)
         if kind == "list":
             if node.items is None or expected.item is None:
-                return self._refuse(node, expected, struct, path, line)
-            items = [
-                self._decode(item, expected.item, struct, (*path, index), item.line)
-                for index, item in enumerate(node.items)
-            ]
+                return self._refuse(node, expected, struct, path, line, existing)
+            before = existing if isinstance(existing, list) else []
+            items = []
+            for index, item in enumerate(node.items):
+                old = before[index] if index < len(before) else None
+                items.append(self._decode(item, expected.item, struct, (*path, index), item.line, old))
             return [_zero(expected.item) if item is None else item for item in items]
         if kind == "map":
             if node.pairs is None or expected.item is None:
-                return self._refuse(node, expected, struct, path, line)
-            return self._map(node, expected.item, struct, path)
-        return self._scalar(node, expected, struct, path, line)
+                return self._refuse(node, expected, struct, path, line, existing)
+            return self._map(node, expected.item, struct, path, existing)
+        return self._scalar(node, expected, struct, path, line, existing)
 
-    def _map(self, node: Node, item: GoType, struct: str, path: Path) -> dict[str, Any]:
-        value = {}
+    def _map(self, node: Node, item: GoType, struct: str, path: Path, existing: Any) -> dict[str, Any]:
+        value = existing if isinstance(existing, dict) else {}
         for key, key_line, child in node.pairs or ():
-            decoded = self._decode(child, item, struct, (*path, key), key_line)
+            decoded = self._decode(child, item, struct, (*path, key), key_line, None)
             value[key] = _zero(item) if decoded is None else decoded
         return value
 
-    def _scalar(self, node: Node, expected: GoType, struct: str, path: Path, line: int) -> Any:
+    def _scalar(self, node: Node, expected: GoType, struct: str, path: Path, line: int, existing: Any) -> Any:
         value, kind = node.value, expected.kind
         if kind == "string" and isinstance(value, str):
             return value
         if kind == "bool" and isinstance(value, bool):
             return value
         if kind in _INT_RANGE and node.kind == "number":
-            whole = isinstance(value, int)
-            if whole and -(1 << _INT_RANGE[kind]) <= value < 1 << _INT_RANGE[kind]:
-                return value
-            return self._refuse(node, expected, struct, path, line, f"number {go_json(value)}")
-        return self._refuse(node, expected, struct, path, line)
+            text = number_text(value)
+            number = int(text) if _WHOLE.fullmatch(text) else None
+            if number is not None and -(1 << _INT_RANGE[kind]) <= number < 1 << _INT_RANGE[kind]:
+                return number
+            return self._refuse(node, expected, struct, path, line, existing, f"number {text}")
+        return self._refuse(node, expected, struct, path, line, existing)
 
     def _refuse(
-        self, node: Node, expected: GoType, struct: str, path: Path, line: int, what: str | None = None
-    ) -> None:
+        self, node: Node, expected: GoType, struct: str, path: Path, line: int, existing: Any, what: str | None = None
+    ) -> Any:
         if self._saved is None:
-            field = ".".join(step for step in path if isinstance(step, str))
-            if expected.kind != "struct" and self._inside_map(path):
-                field = field.rpartition(".")[0]
-            where = f"Go struct field {struct}.{field} of type {expected.name}"
-            self._saved = DecodeError(f"json: cannot unmarshal {what or node.kind} into {where}", line)
+            where = f"{self._place(struct, path)} of type {expected.name}"
+            self._saved = DecodeError(f"json: cannot unmarshal {what or node.kind} into Go {where}", line)
+        return existing
+
+    def _place(self, struct: str, path: Path) -> str:
+        """Name a field as Go's errors do: without the keys of maps and the numbers of lists."""
+        field = ".".join(step for step in path if isinstance(step, str))
+        if self._inside_map(path):
+            field = field[: -len(str(path[-1])) - 1]
+        return f"struct field {struct}.{field}"
 
     def _inside_map(self, path: Path) -> bool:
         """Whether the last step of a path is a map's key, which Go leaves out of the field's name."""
@@ -213,34 +231,34 @@ class Decoder:
     def _custom(self, node: Node, kind: str, struct: str, path: Path, line: int) -> Any:
         """Decode a type with an UnmarshalJSON of its own: its error ends the decoding at once."""
         value = node.value
-        field = ".".join(step for step in path if isinstance(step, str))
         if kind == "quantity":
-            if node.kind in ("string", "number"):
-                text = value if isinstance(value, str) else go_json(value)
-                if _QUANTITY.fullmatch(text):
-                    return text
-            raise DecodeError(_QUANTITY_WORDS, line)
-        if kind == "intOrString":
-            if isinstance(value, str) or (node.kind == "number" and isinstance(value, int)):
-                return value
-            what = f"number {go_json(value)}" if node.kind == "number" else node.kind
-            raise DecodeError(
-                f"json: cannot unmarshal {what} into Go struct field {struct}.{field} of type int32", line
-            )
-        if not isinstance(value, str):
-            words = f"json: cannot unmarshal {node.kind} into Go struct field {struct}.{field} of type string"
-            raise DecodeError(words, line)
-        if not _TIME.fullmatch(value):
-            quoted = json.dumps(value, ensure_ascii=False)
-            layout = '"2006-01-02T15:04:05Z07:00"'
-            raise DecodeError(f'parsing time {quoted} as {layout}: cannot parse {quoted} as "2006"', line)
-        return value
+            text = value.strip(GO_SPACE) if isinstance(value, str) else json_text(value)
+            try:
+                parse_quantity(text)
+            except QuantityError as error:
+                raise DecodeError(str(error), line) from None
+            return text
+        if kind == "time":
+            try:
+                return decode_time(node, None, self._place(struct, path))
+            except TypeMismatch as error:
+                raise DecodeError(error.text, line) from None
+        if isinstance(value, str):
+            return value
+        what = node.kind
+        if what == "number":
+            text = number_text(value)
+            if _WHOLE.fullmatch(text) and -(1 << 31) <= int(text) < 1 << 31:
+                return int(text)
+            what = f"number {text}"
+        raise DecodeError(f"json: cannot unmarshal {what} into Go {self._place(struct, path)} of type int32", line)
 
 
 def _zero(expected: GoType) -> Any:
     """Return Go's zero value, which a null in a list or map becomes."""
-    zeros: dict[str, Any] = {"string": "", "bool": False, "int32": 0, "int64": 0, "struct": {}, "quantity": "0"}
-    return zeros.get(expected.kind)
+    if expected.kind == "list":
+        return None
+    return "0" if expected.kind == "quantity" else _ZEROS.get(expected.kind, lambda: None)()
 
 
 def _likely(key: str, node: Node, struct: str, path: Path) -> str | None:

@@ -1,41 +1,18 @@
-"""Owns how an error about a field of a pod is written, and the rules for names and paths that many fields share.
+"""Owns how an error about a field of a pod is written, and the checks of paths and selectors that many fields share.
 
-Source: apimachinery 1.34, pkg/util/validation and its package field.
+Source: apimachinery 1.34, pkg/util/validation/field; pkg/apis/core/validation.
 """
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any
 
 from . import gotext
 from .pod_decode import Path, dotted, go_json
-
-_LABEL: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-SUBDOMAIN: Final = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_QUALIFIED: Final = re.compile(r"([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]")
-_LABEL_WORDS: Final = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
-SUBDOMAIN_WORDS: Final = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'example.com', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*')"
-)
-_LABEL_VALUE_WORDS: Final = (
-    "a valid label must be an empty string or consist of alphanumeric characters, '-', '_' or '.', and must start and "
-    "end with an alphanumeric character (e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
-    "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"
-)
-_NAME_WORDS: Final = (
-    "must consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
-    "(e.g. 'MyName',  or 'my.name',  or '123-abc', regex used for validation is "
-    "'([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"
-)
+from .pod_names import label_problems, label_value_problems, length, qualified_name_problems, subdomain_problems
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +21,33 @@ class FieldError:
 
     text: str
     path: Path
+
+
+class Named(str):
+    """A text of a Go type of its own (`v1.DNSPolicy`), or behind a pointer: errors show it as JSON, not as `%q`."""
+
+    __slots__ = ()
+
+
+def struct_json(value: object) -> str:
+    """Write a Go struct as JSON: as go_json, but in the order of its fields."""
+    text = json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+    for char in "<>&\u2028\u2029":
+        text = text.replace(char, f"\\u{ord(char):04x}")
+    return text
+
+
+def keyed(path: Path, key: str) -> Path:
+    """Return the path of a map's key as Kubernetes writes it: `limits[cpu]`."""
+    return (*path[:-1], f"{path[-1]}[{key}]")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str) and not isinstance(value, Named):
+        return gotext.quote(value)
+    return struct_json(value)
 
 
 class FieldErrors:
@@ -55,80 +59,121 @@ class FieldErrors:
     def add(self, path: Path, text: str, *, at: Path | None = None) -> None:
         self.found.append(FieldError(f"{dotted(path)}: {text}", at or path))
 
-    def required(self, path: Path, detail: str = "") -> None:
-        self.add(path, "Required value" + (f": {detail}" if detail else ""))
+    def required(self, path: Path, detail: str = "", *, at: Path | None = None) -> None:
+        self.add(path, "Required value" + (f": {detail}" if detail else ""), at=at)
+
+    def needed(self, values: Mapping[str, Any], path: Path, *fields: str) -> None:
+        """Complain of each of the fields that is empty."""
+        for field in fields:
+            if not values.get(field):
+                self.required((*path, field))
 
     def invalid(self, path: Path, value: object, detail: str, *, at: Path | None = None) -> None:
-        shown = gotext.quote(value) if isinstance(value, str) else str(value)
-        self.add(path, f"Invalid value: {shown}: {detail}", at=at)
+        self.add(path, f"Invalid value: {_shown(value)}: {detail}", at=at)
+
+    def each(self, path: Path, value: object, problems: Iterable[str], *, at: Path | None = None) -> None:
+        """Complain of each problem that a value has."""
+        for problem in problems:
+            self.invalid(path, value, problem, at=at)
 
     def forbidden(self, path: Path, detail: str, *, at: Path | None = None) -> None:
         self.add(path, f"Forbidden: {detail}", at=at)
 
     def duplicate(self, path: Path, value: str) -> None:
-        self.add(path, f"Duplicate value: {gotext.quote(value)}")
+        self.add(path, f"Duplicate value: {_shown(value)}")
 
-    def choice(self, path: Path, value: str, allowed: Iterable[str], *, at: Path | None = None) -> None:
+    def not_found(self, path: Path, value: str, detail: str = "") -> None:
+        self.add(path, f"Not found: {_shown(value)}" + (f": {detail}" if detail else ""))
+
+    def too_long(self, path: Path, most: int) -> None:
+        self.add(path, f"Too long: may not be more than {most} bytes")
+
+    def choice(
+        self, path: Path, value: str, allowed: Iterable[str], *, at: Path | None = None, plain: bool = False
+    ) -> None:
+        """Complain of a value that is not one of those allowed; `plain`: it has no Go type of its own."""
         options = list(allowed)
         if value not in options:
             supported = ", ".join(gotext.quote(option) for option in options)
-            self.add(path, f"Unsupported value: {go_json(value)}: supported values: {supported}", at=at)
+            shown = gotext.quote(value) if plain else go_json(value)
+            self.add(path, f"Unsupported value: {shown}: supported values: {supported}", at=at)
+
+    def chosen(self, path: Path, value: str, allowed: Iterable[str]) -> None:
+        """Complain of a value that is empty, or not one of those allowed."""
+        if value:
+            self.choice(path, value, allowed)
+        else:
+            self.required(path)
 
     def label(self, path: Path, value: str) -> None:
-        if len(value.encode()) > 63:
-            self.invalid(path, value, "must be no more than 63 characters")
-        if not _LABEL.fullmatch(value):
-            self.invalid(path, value, "must not contain dots" if SUBDOMAIN.fullmatch(value) else _LABEL_WORDS)
+        self.each(path, value, label_problems(value))
+
+    def subdomain(self, path: Path, value: str) -> None:
+        self.each(path, value, subdomain_problems(value))
 
     def no_backsteps(self, path: Path, value: str, *, at: Path | None = None) -> None:
         if ".." in value.split("/"):
             self.invalid(path, value, "must not contain '..'", at=at)
 
-    def descending(self, path: Path, value: str, at: Path) -> None:
+    def descending(self, path: Path, value: str, at: Path | None = None) -> None:
         if value.startswith("/"):
             self.invalid(path, value, "must be a relative path", at=at)
         self.no_backsteps(path, value, at=at)
 
-    def qualified(self, path: Path, key: str, shown: str | None = None) -> None:
-        """Check a label's or annotation's key: `[prefix/]name`."""
-        for problem in qualified_name_problems(key):
-            self.invalid(path, shown or key, problem, at=(*path, shown or key))
+    def not_reserved(self, path: Path, value: str) -> None:
+        """Check a path below a volume: it goes down, and no name of the kubelet's own is its first."""
+        self.descending(path, value)
+        if value.startswith("..") and not value.startswith("../"):
+            self.invalid(path, value, "must not start with '..'")
 
-    def labels(self, path: Path, labels: Mapping[str, str]) -> None:
+    def mode(self, path: Path, value: int | None) -> None:
+        if value is not None and not 0 <= value <= 0o777:
+            self.invalid(path, value, "must be a number between 0 and 0777 (octal), both inclusive")
+
+    def qualified(self, path: Path, key: str, *, at: Path | None = None) -> None:
+        """Check a label's key: `[prefix/]name`."""
+        self.each(path, key, qualified_name_problems(key), at=at)
+
+    def labels(self, path: Path, labels: Mapping[str, str] | None) -> None:
         """Check labels or a selector of them."""
-        for key, value in sorted(labels.items()):
-            self.qualified(path, key)
-            for problem in label_value_problems(value):
-                self.invalid(path, value, problem, at=(*path, key))
+        for key, value in sorted((labels or {}).items()):
+            self.qualified(path, key, at=(*path, key))
+            self.each(path, value, label_value_problems(value), at=(*path, key))
 
+    def annotations(self, path: Path, annotations: Mapping[str, str] | None) -> None:
+        size = 0
+        for key, value in sorted((annotations or {}).items()):
+            self.each(path, key, qualified_name_problems(key.lower()), at=(*path, key))
+            size += length(key) + length(value)
+        if size > 256 << 10:
+            self.too_long(path, 256 << 10)
 
-def qualified_name_problems(key: str) -> list[str]:
-    """Return what is wrong with a qualified name: IsQualifiedName."""
-    prefix, slash, name = key.partition("/")
-    problems = []
-    if "/" in name:
-        optional = "with an optional DNS subdomain prefix and '/' (e.g. 'example.com/MyName')"
-        return [f"a qualified name {_NAME_WORDS} {optional}"]
-    if not slash:
-        name = key
-    elif not prefix:
-        problems.append("prefix part must be non-empty")
-    elif not SUBDOMAIN.fullmatch(prefix):
-        problems.append(f"prefix part {SUBDOMAIN_WORDS}")
-    if not name:
-        problems.append("name part must be non-empty")
-    elif len(name) > 63:
-        problems.append("name part must be no more than 63 characters")
-    if not _QUALIFIED.fullmatch(name):
-        problems.append(f"name part {_NAME_WORDS}")
-    return problems
+    def selector(self, path: Path, selector: Mapping[str, Any] | None) -> None:
+        """Check a label selector: ValidateLabelSelector."""
+        if selector is None:
+            return
+        self.labels((*path, "matchLabels"), selector.get("matchLabels"))
+        for index, expression in enumerate(selector.get("matchExpressions") or ()):
+            at: Path = (*path, "matchExpressions", index)
+            self.operator(at, expression)
+            self.qualified((*at, "key"), expression.get("key", ""))
+            self.label_values(at, expression.get("values") or ())
 
+    def operator(self, at: Path, expression: Mapping[str, Any], *, numeric: bool = False) -> None:
+        """Check that an expression has the values that its operator wants; `numeric`: Gt and Lt are known too."""
+        operator, values = expression.get("operator", ""), expression.get("values") or ()
+        if operator in ("In", "NotIn"):
+            if not values:
+                self.required((*at, "values"), "must be specified when `operator` is 'In' or 'NotIn'")
+        elif operator in ("Exists", "DoesNotExist"):
+            if values:
+                self.forbidden((*at, "values"), "may not be specified when `operator` is 'Exists' or 'DoesNotExist'")
+        elif numeric and operator in ("Gt", "Lt"):
+            if len(values) != 1:
+                self.required((*at, "values"), "must be specified single value when `operator` is 'Lt' or 'Gt'")
+        else:
+            self.invalid((*at, "operator"), Named(operator), "not a valid selector operator")
 
-def label_value_problems(value: str) -> list[str]:
-    """Return what is wrong with a label's value: IsValidLabelValue."""
-    problems = []
-    if len(value) > 63:
-        problems.append("must be no more than 63 characters")
-    if value and not _QUALIFIED.fullmatch(value):
-        problems.append(_LABEL_VALUE_WORDS)
-    return problems
+    def label_values(self, at: Path, values: Sequence[str]) -> None:
+        for index, value in enumerate(values):
+            self.each((*at, "values", index), value, label_value_problems(value))
