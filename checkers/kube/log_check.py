@@ -1,38 +1,33 @@
 """Owns the check of an audit log against a policy: every event judged, in order, with the places of what was found.
 
-    check = LogCheck(policy)
+    check = LogCheck()
     check.begin("audit.log")
-    for chunk in chunks: check.feed(chunk)
+    check.take(judged)          what `LineJudge` made of the file's pieces, in order
     check.end()
     report = check.finish()
 
-Reads chunks of bytes of any size, remembers a bounded number of requests, and keeps a bounded number of findings; all
-are counted. Files come one after the other, the oldest first. What the log says from before the API server's last
-start may have been written under another policy: it is judged, and told apart.
+A bounded number of requests is remembered and a bounded number of findings kept; all are counted. Files come one after
+the other, the oldest first. What the log says from before the API server's last start may have been written under
+another policy: it is judged, and told apart.
 What no log can tell: a request of which no event was written, or all were taken out.
 """
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Final
 
-import msgspec
-
-from .audit_log import LONGEST_LINE
 from .audit_log_files import normal_time
 from .audit_policy import STAGES, Policy
 from .log_clock import LogClock
 from .log_findings import KINDS, Finding, Problem
 from .log_gaps import LeaseGaps
-from .log_line import LogLine, decode_line, encode_line, has_unescaped, strangeness, unreadable
+from .log_judged import JudgedLine, JudgedLines, LineJudge
 from .log_order import RequestOrder
-from .log_request import RECEIVED, STARTED
-from .log_verdict import EventJudge, Verdict, managed_fields
+from .log_request import RECEIVED
+from .log_verdict import Verdict
 
 #: So many findings are kept of a kind, the first ones; all are counted.
 MOST_OF_A_KIND: Final = 100
@@ -41,9 +36,6 @@ MOST_FINDINGS: Final = 1000
 _LOST_AT_MOST: Final = 0.05
 _MISSING: Final = ("received-missing", "started-missing")
 _SAME_START: Final = 60
-_MANAGED: Final = b'"managedFields":'
-_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
-_DAY: Final = 86_400
 
 
 @dataclass(slots=True)
@@ -66,6 +58,7 @@ class Found:
     kept: dict[str, list[Finding]] = field(default_factory=dict)
 
     def add(self, finding: Finding) -> None:
+        """Count a finding, and keep it if it is one of the first."""
         kind = finding.problem.kind
         self.counts[kind] += 1
         kept = self.kept.setdefault(kind, [])
@@ -76,7 +69,7 @@ class Found:
         """Make findings of these kinds ones of another kind."""
         moved = [finding for one in kinds for finding in self.kept.pop(one, ())]
         number = sum(self.counts.pop(one, 0) for one in kinds)
-        for finding in sorted(moved, key=lambda finding: (finding.file, finding.line)):
+        for finding in moved:
             self.add(replace(finding, problem=replace(finding.problem, kind=kind)))
         self.counts[kind] = number
 
@@ -107,39 +100,33 @@ class LogReport:
 
     @property
     def impossible(self) -> int:
+        """Return how many findings no kube-apiserver with this policy explains."""
         return sum(number for kind, number in self.counts.items() if KINDS[kind].severity == "impossible")
 
     @property
     def warnings(self) -> int:
+        """Return how many findings may have a harmless reason."""
         return sum(number for kind, number in self.counts.items() if KINDS[kind].severity == "warning")
 
 
 class LogCheck:
-    """Checks logs by one policy. `since` is when the policy came into force (RFC 3339), where that is known.
+    """Puts judged lines together. `since` is when the policy came into force (RFC 3339), where that is known.
 
     `everything`: hold events from before the API server's last start against the policy, too.
     """
 
-    def __init__(self, policy: Policy, *, since: str | None = None, everything: bool = False) -> None:
-        self._judge = EventJudge(policy)
+    def __init__(self, *, since: str | None = None, everything: bool = False) -> None:
         self._order = RequestOrder()
         self._clock = LogClock()
         self._gaps = LeaseGaps()
-        self._since = normal_time(since) if since is not None else None
-        self._given = since is not None
+        self._since = (normal_time(since) or since) if since is not None and not everything else None
         self._everything = everything
         self._found = Found()
         self._older_counts: Counter[str] = Counter()
-        self._older = self._starts = 0
+        self._events = self._older = self._starts = 0
         self._last_start = -(1 << 60)
         self._started = self._since
         self._files: list[FileSummary] = []
-        self._parts: list[bytes] = []
-        self._waiting = 0
-        self._skipping = False
-        self._seconds: dict[str, int | None] = {}
-
-    # Files.
 
     def begin(self, name: str) -> None:
         """Begin a file."""
@@ -147,28 +134,24 @@ class LogCheck:
         self._order.begin(name)
         self._add_all(self._clock.begin())
 
-    def feed(self, chunk: bytes) -> None:
-        """Take the next bytes of the file."""
-        self._files[-1].size += len(chunk)
-        head, newline, rest = chunk.partition(b"\n") if self._parts or self._skipping else (b"", b"", chunk)
-        if head or newline:
-            self._keep(head)
-            if not newline:
-                return
-            self._end_waiting()
-        lines = rest.split(b"\n")
-        tail = lines.pop()
-        for line in lines:
-            self._line(line)
-        if tail:
-            self._keep(tail)
+    def take(self, piece: JudgedLines) -> None:
+        """Take the next lines of the file."""
+        file, verdicts = self._files[-1], piece.verdicts
+        base = file.lines
+        for told in piece.judged:
+            index = told.verdict
+            if index < 0:
+                self._add_problems(told.problems, base + told.line)
+                self._order.unreadable()
+            else:
+                self._event(told, verdicts[index], base + told.line, file)
+        file.lines += piece.lines
+        file.size += piece.size
 
     def end(self, damaged: str | None = None) -> None:
         """End the file. `damaged` says why it could not be read to its end."""
-        if self._parts or self._skipping:
-            self._end_waiting(cut=True)
         if damaged is not None:
-            self._note(Problem("damaged", damaged))
+            self._add_problems((Problem("damaged", damaged),), max(self._files[-1].lines, 1))
             self._order.unreadable()
 
     def finish(self) -> LogReport:
@@ -180,11 +163,10 @@ class LogCheck:
         if missing > self._order.whole * _LOST_AT_MOST:
             found.rename(_MISSING, "extract")
         kept = [finding for kind in KINDS for finding in found.kept.get(kind, ())]
-        events = sum(file.events for file in self._files)
         return LogReport(
             files=tuple(self._files),
-            events=events,
-            judged=events if self._everything else events - self._older,
+            events=self._events,
+            judged=self._events - self._older,
             older=self._older,
             starts=self._starts,
             started=self._started,
@@ -193,135 +175,41 @@ class LogCheck:
             findings=tuple(kept[:MOST_FINDINGS]),
         )
 
-    def _keep(self, part: bytes) -> None:
-        self._waiting += len(part)
-        if self._waiting > LONGEST_LINE:
-            self._parts.clear()
-            self._skipping = True
-        elif part:
-            self._parts.append(part)
-
-    def _end_waiting(self, *, cut: bool = False) -> None:
-        line = b"".join(self._parts)
-        skipped, length = self._skipping, self._waiting
-        self._parts.clear()
-        self._waiting = 0
-        self._skipping = False
-        if skipped:
-            self._files[-1].lines += 1
-            self._note(Problem("huge", f"{length >> 20} MiB"))
-            self._order.unreadable()
-        elif line or not cut:
-            self._line(line, cut=cut)
-
-    # Lines.
-
-    def _line(self, line: bytes, *, cut: bool = False) -> None:
-        file = self._files[-1]
-        file.lines += 1
-        try:
-            event = decode_line(line)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            if line.strip():
-                self._not_an_event(line, cut=cut)
-            return
-        if (not event.auditID and not event.stage) or (not event.level and not event.kind):
-            self._note(Problem("not-an-event", unreadable(line).message))
-            return
+    def _event(self, told: JudgedLine, verdict: Verdict, line: int, file: FileSummary) -> None:
+        """Take an event; this is what every event goes through."""
+        _, _, audit_id, stage, received, written, received_second, second, asked, problems = told
         file.events += 1
-        verdict = self._judge.verdict(event)
-        if encode_line(event) != line or has_unescaped(line):
-            strange = strangeness(line)
-            if strange is not None:
-                self._note(Problem("written", strange), event.auditID)
-        audit_id = event.auditID
-        if len(audit_id) != 36 or not _UUID.fullmatch(audit_id):
-            self._note(Problem("audit-id", repr(audit_id)[:80]), audit_id)
-        self._event(event, verdict, line, file)
-
-    def _not_an_event(self, line: bytes, *, cut: bool) -> None:
-        problem = unreadable(line)
-        if cut and problem.kind == "unreadable":
-            problem = Problem("truncated", problem.message)
-        self._note(problem)
-        self._order.unreadable()
-
-    def _event(self, event: LogLine, verdict: Verdict, line: bytes, file: FileSummary) -> None:
-        """Take an event by its time and its place; this is what every event goes through."""
-        received_text, text = event.requestReceivedTimestamp, event.stageTimestamp
-        received, second = self._second(received_text), self._second(text)
-        if received is None or second is None:
-            if received_text and text:
-                wrong = received_text if received is None else text
-                self._note(Problem("time", f"{wrong!r} is no time"), event.auditID)
-            self._add_problems(verdict.problems, event.auditID, older=False)
+        self._events += 1
+        if second < 0 or received_second < 0:
+            self._add_problems((*verdict.problems, *problems), line, audit_id)
             self._order.unreadable()
             return
-        if not file.first_time:
-            file.first_time = text
-        file.last_time = text
-        if verdict.is_start and not self._given and abs(received - self._last_start) > _SAME_START:
-            self._start(received, received_text)
-        older = self._given and received_text < (self._since or "")
+        file.first_time = file.first_time or written
+        file.last_time = written
+        if verdict.is_start and self._since is None and abs(received_second - self._last_start) > _SAME_START:
+            self._start(received_second, received)
+        older = self._since is not None and received < self._since
         if older:
             self._older += 1
-        if verdict.problems:
-            self._add_problems(verdict.problems, event.auditID, older=older)
-        if verdict.omits_managed_fields and _MANAGED in line:
-            problem = managed_fields(event, verdict)
-            if problem is not None:
-                self._add_problems((problem,), event.auditID, older=older)
-        self._times(event, verdict, received, second)
-        stage = event.stage
-        if stage in STAGES and event.auditID:
-            for problem in self._order.take(
-                event.auditID, stage, received_text, received, self._clock.latest, file.lines, verdict
-            ):
-                self._add_problems((problem,), event.auditID, older=older)
+        if problems or verdict.problems:
+            self._add_problems((*verdict.problems, *problems), line, audit_id, older=older)
+        clock = self._clock
+        latest = clock.latest
+        if not clock.quiet(second):
+            self._add_all(clock.take(file.name, line, audit_id, second, written))
+        if written < received and stage != RECEIVED:
+            problem = Problem("time", f"{stage} at {written}, received at {received}: it ends before it began")
+            allowed = 0 if RECEIVED in verdict.stages else 60
+            near = bool(latest) and latest >= received_second - allowed
+            clock.ends_early(Finding(file.name, line, problem, audit_id), received, near=near)
+        if audit_id and stage in STAGES:
+            found = self._order.take(audit_id, stage, received, received_second, clock.latest, line, asked, verdict)
+            if found:
+                self._add_problems(found, line, audit_id, older=older)
         if verdict.lease:
-            problem = self._gaps.renewed(verdict.lease, received)
-            if problem is not None:
-                self._note(problem, event.auditID)
-
-    def _times(self, event: LogLine, verdict: Verdict, received: int, second: int) -> None:
-        """Hold an event's times against each other, and against those of the lines before."""
-        received_text, text = event.requestReceivedTimestamp, event.stageTimestamp
-        place = (self._files[-1].name, self._files[-1].lines)
-        if len(text) != 27 or len(received_text) != 27 or text[26] != "Z" or received_text[26] != "Z":
-            odd = text if len(text) != 27 or text[26] != "Z" else received_text
-            self._note(Problem("written", f"the time {odd} has not six decimals and a Z"), event.auditID)
-            text, received_text = normal_time(text) or text, normal_time(received_text) or received_text
-        latest = self._clock.latest
-        if not self._clock.quiet(second):
-            self._add_all(self._clock.take(*place, event.auditID, second, text))
-        if event.stage == RECEIVED:
-            if text != received_text:
-                said = f"at RequestReceived both times are one, not {received_text} and {text}"
-                self._note(Problem("time", said), event.auditID)
-        elif text < received_text:
-            nobody = event.stage == STARTED and not verdict.stages
-            allowed = 0 if RECEIVED in verdict.stages and not nobody else 60
-            problem = Problem("time", f"{event.stage} at {text}, received at {received_text}: it ends before it began")
-            near = bool(latest) and latest >= received - allowed
-            self._clock.ends_early(Finding(*place, problem, event.auditID), received_text, near=near)
-
-    def _second(self, text: str) -> int | None:
-        """Return the second of a time since 1970; None where it is no RFC 3339 time."""
-        head = text[:19]
-        if len(text) == 27 and text[19] == "." and text[26] == "Z" and text[20:26].isdecimal() and text.isascii():
-            try:
-                return self._seconds[head]
-            except KeyError:
-                pass
-        else:
-            normal = normal_time(text)
-            if normal is None:
-                return None
-            head = normal[:19]
-        if len(self._seconds) > _DAY:
-            self._seconds.clear()
-        found = self._seconds[head] = _seconds(head)
-        return found
+            gap = self._gaps.renewed(verdict.lease, received_second)
+            if gap is not None:
+                self._add_problems((gap,), line, audit_id)
 
     def _start(self, second: int, text: str) -> None:
         """The API server starts: what was found so far by the policy may be another policy's doing."""
@@ -333,33 +221,39 @@ class LogCheck:
         self._gaps.restart()
         if self._everything:
             return
-        self._older = sum(file.events for file in self._files) - 1
+        self._older = self._events - 1
         for kind, number in self._found.counts.items():
             if KINDS[kind].by_policy:
                 self._older_counts[kind] += number
         self._found.drop_policy_kinds()
 
-    # Findings.
-
-    def _note(self, problem: Problem, audit_id: str = "") -> None:
-        file = self._files[-1]
-        self._found.add(Finding(file.name, max(file.lines, 1), problem, audit_id))
-
-    def _add_problems(self, problems: Iterable[Problem], audit_id: str, *, older: bool) -> None:
+    def _add_problems(self, problems: Iterable[Problem], line: int, audit_id: str = "", *, older: bool = False) -> None:
         for problem in problems:
-            if older and not self._everything and KINDS[problem.kind].by_policy:
+            if older and KINDS[problem.kind].by_policy:
                 self._older_counts[problem.kind] += 1
             else:
-                self._note(problem, audit_id)
+                self._found.add(Finding(self._files[-1].name, line, problem, audit_id))
 
     def _add_all(self, findings: Iterable[Finding]) -> None:
         for finding in findings:
             self._found.add(finding)
 
 
-def _seconds(head: str) -> int | None:
-    """Return the seconds since 1970 of `2026-11-23T02:26:42`; None where there is no such moment."""
-    try:
-        return int(datetime.fromisoformat(head).replace(tzinfo=UTC).timestamp())
-    except ValueError:
-        return None
+def check_log(
+    chunks: Iterable[bytes],
+    policy: Policy,
+    name: str = "audit.log",
+    *,
+    since: str | None = None,
+    everything: bool = False,
+) -> LogReport:
+    """Check one log, in this process, out of chunks of any size."""
+    judge, check = LineJudge(policy), LogCheck(since=since, everything=everything)
+    check.begin(name)
+    for chunk in chunks:
+        judge.feed(chunk)
+        check.take(judge.take())
+    judge.end()
+    check.take(judge.take())
+    check.end()
+    return check.finish()

@@ -9,7 +9,7 @@ Source: kube-apiserver 1.34, apiserver/pkg/endpoints/filters/audit.go, plugin/pk
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,8 @@ from .log_verdict import Verdict
 
 _BITS: Final = {RECEIVED: 1, STARTED: 2, COMPLETE: 4, PANIC: 8}
 _ENDED: Final = 4 | 8
+# In the future of any log: not known yet when.
+_AT_ONCE: Final = 1 << 60
 _NAMES: Final = {1: RECEIVED, 2: STARTED, 4: COMPLETE, 8: PANIC}
 #: How many requests are remembered, twice over.
 WINDOW: Final = 50_000
@@ -38,9 +40,15 @@ class _Request:
     asked: int
     file: str
     line: int
-    wants_end: bool
-    long_running: bool
     verdict: Verdict
+
+    @property
+    def wants_end(self) -> bool:
+        """Whether its begin is here, and its end should be."""
+        verdict = self.verdict
+        return (
+            bool(self.seen & 1) and not self.seen & _ENDED and COMPLETE in verdict.stages and not verdict.long_running
+        )
 
 
 @dataclass(slots=True)
@@ -74,78 +82,83 @@ class RequestOrder:
         """A line could not be read: it may have been any event of this time."""
         self._unreadable = self._now
         if self._begins:
-            self._unreadable = 1 << 60
+            self._unreadable = _AT_ONCE
 
     def take(
-        self, audit_id: str, stage: str, received: str, second: int, now: int, line: int, verdict: Verdict
-    ) -> Iterator[Problem]:
-        """Take an event, received in that second and written at `now`; yield what is wrong with its place."""
+        self,
+        audit_id: str,
+        stage: str,
+        received: str,
+        second: int,
+        now: int,
+        line: int,
+        asked: int,
+        verdict: Verdict,
+    ) -> Sequence[Problem]:
+        """Take an event, received in that second and written at `now`; return what is wrong with its place."""
         if self._begins:
             self._begins = False
-            self._unknown = max(self._unknown, now + _UNSURE) if self._unknown else now + _UNSURE
-            if self._unreadable == 1 << 60:
+            self._unknown = now + _UNSURE
+            if self._unreadable == _AT_ONCE:
                 self._unreadable = now
         if now > self._now:
             self._now = now
         bit = _BITS[stage]
         request = self._young.get(audit_id) or self._old.get(audit_id)
         if request is not None and request.received == received:
-            if request.seen == 1:
+            seen = request.seen
+            if seen == 1:
                 self.whole += 1
-            yield from self._again(request, bit, verdict)
-            request.seen |= bit
+            found = self._again(request, bit, asked, verdict)
+            request.seen = seen | bit
             request.file, request.line = self._file, line
-            return
+            return found
+        problems: list[Problem] = []
         if request is not None:
-            yield Problem("audit-id-again", f"also of the request received at {request.received}")
+            problems.append(Problem("audit-id-again", f"also of the request received at {request.received}"))
         if bit != 1:
-            yield from self._without_begin(stage, second, verdict)
-        self._young[audit_id] = _Request(
-            received,
-            second,
-            bit,
-            verdict.asked,
-            self._file,
-            line,
-            COMPLETE in verdict.stages and not verdict.long_running and bit == 1,
-            verdict.long_running,
-            verdict,
-        )
+            problems += self._without_begin(stage, second, verdict)
+        self._young[audit_id] = _Request(received, second, bit, asked, self._file, line, verdict)
         if len(self._young) >= self.window:
             self._turn()
+        return problems
 
-    def _again(self, request: _Request, bit: int, verdict: Verdict) -> Iterator[Problem]:
-        """Yield what is wrong with a further event of a request."""
+    def _again(self, request: _Request, bit: int, asked: int, verdict: Verdict) -> Sequence[Problem]:
+        """Return what is wrong with a further event of a request."""
         seen = request.seen
         if seen & bit:
-            yield Problem("stage-twice", f"{_NAMES[bit]} is there already, {request.file}:{request.line}")
+            problem = Problem("stage-twice", f"{_NAMES[bit]} is there already, {request.file}:{request.line}")
         elif seen & _ENDED and bit & _ENDED:
-            yield Problem("stage-order", f"a request ends once; its other end: {request.file}:{request.line}")
+            problem = Problem("stage-order", f"a request ends once; its other end: {request.file}:{request.line}")
         elif seen > bit:
             last = _NAMES[1 << (seen.bit_length() - 1)]
-            yield Problem("stage-order", f"{_NAMES[bit]} after {last}, {request.file}:{request.line}")
-        elif request.asked != verdict.asked and request.asked and verdict.asked:
+            problem = Problem("stage-order", f"{_NAMES[bit]} after {last}, {request.file}:{request.line}")
+        elif request.asked != asked:
             said = f"another level, verb, URI or user than at {request.file}:{request.line}"
-            yield Problem("stages-differ", said)
+            problem = Problem("stages-differ", said)
         elif bit == 4 and not seen & 2 and verdict.long_running and STARTED in verdict.stages:
-            yield from self._absent("started-missing", STARTED, request.second, verdict)
+            return self._absent("started-missing", STARTED, request.second, verdict)
+        else:
+            return ()
+        return (problem,)
 
-    def _without_begin(self, stage: str, second: int, verdict: Verdict) -> Iterator[Problem]:
-        """Yield what should have come before the first event of a request."""
+    def _without_begin(self, stage: str, second: int, verdict: Verdict) -> Sequence[Problem]:
+        """Return what should have come before the first event of a request."""
         if RECEIVED in verdict.stages:
-            yield from self._absent("received-missing", RECEIVED, second, verdict)
-        elif stage == COMPLETE and verdict.long_running and STARTED in verdict.stages:
-            yield from self._absent("started-missing", STARTED, second, verdict)
+            return self._absent("received-missing", RECEIVED, second, verdict)
+        if stage == COMPLETE and verdict.long_running and STARTED in verdict.stages:
+            return self._absent("started-missing", STARTED, second, verdict)
+        return ()
 
-    def _absent(self, kind: str, stage: str, second: int, verdict: Verdict) -> Iterator[Problem]:
-        """Yield that an earlier stage is missing, if that can be known."""
+    def _absent(self, kind: str, stage: str, second: int, verdict: Verdict) -> Sequence[Problem]:
+        """Return that an earlier stage is missing, if that can be known."""
         if second <= self._unknown:
-            return
+            return ()
         rule = f"rule {verdict.rule} (line {verdict.policy_line})"
         if second <= self._unreadable + _UNSURE:
-            yield Problem("received-unknown", f"{rule} records {stage} too", verdict.rule, verdict.policy_line)
-            return
-        yield Problem(kind, f"{rule} records {stage} too: it is not in the log", verdict.rule, verdict.policy_line)
+            kind = "received-unknown"
+        said = f"{rule} records {stage} too: it is not in the log"
+        return (Problem(kind, said, verdict.rule, verdict.policy_line),)
 
     def _turn(self) -> None:
         """Forget the older half of the requests, but those that still run."""
@@ -161,7 +174,7 @@ class RequestOrder:
     def finish(self) -> Iterator[Finding]:
         """Yield the requests that have no end though they should."""
         for audit_id, request in (self._old | self._young).items():
-            if request.seen & _ENDED or not request.wants_end or self._now - request.second < _PATIENCE:
+            if not request.wants_end or self._now - request.second < _PATIENCE:
                 continue
             rule, line = request.verdict.rule, request.verdict.policy_line
             said = f"received at {request.received}, no end in the {self._now - request.second} s of log after"

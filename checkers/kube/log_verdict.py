@@ -54,12 +54,11 @@ class Verdict:
     """What is to say of an event by itself, and what the order of events is judged by.
 
     `stages` are those that the policy lets through of this request; empty where it is not known or does not fit.
-    `asked` is equal for the events of one request. `lease` names the lease that this event renews.
+    `lease` names the lease that this event renews.
     """
 
     problems: tuple[Problem, ...] = ()
     stages: tuple[str, ...] = ()
-    asked: int = 0
     long_running: bool = False
     omits_managed_fields: bool = False
     keeps_patch: bool = False
@@ -70,37 +69,12 @@ class Verdict:
 
 
 class EventJudge:
-    """Judges events by one policy. What was judged before is remembered: most events of a log are alike."""
+    """Judges events by one policy."""
 
     def __init__(self, policy: Policy) -> None:
         self._decisions = Decisions(policy)
-        self._known: dict[tuple[object, ...], Verdict] = {}
         self._users: dict[bytes, tuple[Who, str | None]] = {}
         self._requests: dict[tuple[bytes, str], RequestInfo] = {}
-
-    def verdict(self, event: LogLine) -> Verdict:
-        """Return what is to say of an event, but for its auditID, its times and what is in its bodies."""
-        key = (
-            event.level,
-            event.stage,
-            event.verb,
-            bytes(event.requestURI),
-            bytes(event.user),
-            bytes(event.objectRef),
-            status_code(bytes(event.responseStatus)),
-            bytes(event.annotations),
-            is_there(event.requestObject),
-            is_there(event.responseObject),
-            is_there(event.impersonatedUser),
-            is_there(event.responseStatus),
-            event.kind == "Event" and event.apiVersion == "audit.k8s.io/v1",
-        )
-        found = self._known.get(key)
-        if found is None:
-            if len(self._known) >= _REMEMBERED:
-                self._known.clear()
-            found = self._known[key] = self._judge(event)
-        return found
 
     def _user(self, raw: bytes) -> tuple[Who, str | None]:
         """Return the user, and in what it is not as a kube-apiserver writes it. Raises UnusableField."""
@@ -121,7 +95,8 @@ class EventJudge:
             found = self._requests[key] = asked_for(uri_text(uri), verb)
         return found
 
-    def _judge(self, event: LogLine) -> Verdict:
+    def verdict(self, event: LogLine) -> Verdict:
+        """Return what is to say of an event, but for its auditID, its times and what is in its bodies."""
         missing = missing_fields(event)
         problems = [Problem("field", f"{name} is missing") for name in missing]
         problems += _header(event)
@@ -147,7 +122,6 @@ class EventJudge:
         return Verdict(
             problems=(*problems, *by_policy),
             stages=decision.stages if fits else (),
-            asked=hash((bytes(event.requestURI), event.verb, bytes(event.user), event.level)),
             long_running=info.long_running,
             omits_managed_fields=decision.omit_managed_fields,
             keeps_patch=event.verb == "patch",

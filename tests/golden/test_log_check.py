@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from checkers.kube.audit_policy import Policy, evaluate, load_policy
-from checkers.kube.log_check import LogCheck, LogReport
+from checkers.kube.log_check import LogReport, check_log
 from checkers.kube.log_decisions import Decisions
 
 from .test_policy_recordings import attributes
@@ -21,12 +21,7 @@ TIME = "2026-11-23T06:40:00.{:06d}Z"
 
 
 def checked(data: bytes, policy: Policy, *, size: int = 1 << 20) -> LogReport:
-    check = LogCheck(policy)
-    check.begin("audit.log")
-    for start in range(0, len(data), size):
-        check.feed(data[start : start + size])
-    check.end()
-    return check.finish()
+    return check_log((data[start : start + size] for start in range(0, len(data), size)), policy)
 
 
 def written(event: dict[str, Any]) -> bytes:
@@ -169,9 +164,7 @@ def test_another_level_or_stage_is_found_for_every_policy_and_request(
             if name == "cm-patch-apply-yaml":
                 continue
             recorded = {(shape["stage"], shape["level"]) for shape in shapes}
-            check = LogCheck(policy)
-            check.begin("audit.log")
-            asked = []
+            sent, asked = [], []
             for level in ("Metadata", "Request", "RequestResponse"):
                 for number, shape in enumerate(battery[name]["catchAll"]):
                     changed = shape | {
@@ -184,8 +177,8 @@ def test_another_level_or_stage_is_found_for_every_policy_and_request(
                     audit_id = f"{len(asked):08x}-0000-4000-8000-{number:012x}"
                     asked.append((shape["stage"], level))
                     (event,) = battery_events(battery[name], [changed], audit_id)
-                    check.feed(written(event))
-            report = check.finish()
+                    sent.append(written(event))
+            report = check_log(sent, policy)
             kinds = ("level", "not-recorded", "stage-omitted")
             accused = {asked[f.line - 1] for f in report.findings if f.problem.kind in kinds}
             tried += len(asked)

@@ -1,0 +1,245 @@
+"""Owns the lines of a piece of an audit log, each judged by itself; what is left is to hold them against each other.
+
+The piece may be read by another process than the one that puts the pieces together: `JudgedLines` is small and can be
+sent. Whatever depends on other lines (times, stages of one request, the API server's start) is `log_check`'s.
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Final, NamedTuple
+
+import msgspec
+
+from .audit_log_files import normal_time
+from .audit_policy import Policy
+from .log_findings import Problem
+from .log_line import LogLine, decode_line, encode_line, has_unescaped, is_there, status_code, strangeness, unreadable
+from .log_request import RECEIVED
+from .log_verdict import EventJudge, Verdict, managed_fields
+
+#: A line longer than this is passed over: the API server never writes one.
+LONGEST_LINE: Final = 64 << 20
+_MANAGED: Final = b'"managedFields":'
+_UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
+_DAY: Final = 86_400
+_REMEMBERED: Final = 20_000
+_FEW: Final = 4096
+
+
+class JudgedLine(NamedTuple):
+    """One line. `line` is 1-based in the piece; `verdict` its index among the piece's verdicts, -1 for no event.
+
+    `asked` is equal for the events of one request. Times are the event's; the seconds are since 1970, -1 where there
+    is no such time. `problems` are those that are not the verdict's.
+    """
+
+    line: int
+    verdict: int
+    audit_id: str = ""
+    stage: str = ""
+    received: str = ""
+    written: str = ""
+    received_second: int = -1
+    second: int = -1
+    asked: int = 0
+    problems: tuple[Problem, ...] = ()
+
+
+@dataclass(slots=True)
+class JudgedLines:
+    """The lines of a piece of a log: events, and what is no event. `size` is in bytes."""
+
+    lines: int = 0
+    size: int = 0
+    judged: list[JudgedLine] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+
+
+class LineJudge:
+    """Judges the lines of a log by one policy, chunk by chunk. What was judged before is remembered."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._judge = EventJudge(policy)
+        self._known: dict[tuple[object, ...], tuple[int, int]] = {}
+        self._indices: dict[Verdict, int] = {}
+        self._verdicts: list[Verdict] = []
+        self._seconds: dict[str, int] = {}
+        self._piece = JudgedLines(verdicts=self._verdicts)
+        self._parts: list[bytes] = []
+        self._waiting = 0
+        self._skipping = False
+
+    def feed(self, chunk: bytes) -> None:
+        """Take the next bytes."""
+        self._piece.size += len(chunk)
+        if self._parts or self._skipping:
+            head, newline, chunk = chunk.partition(b"\n")
+            self._keep(head)
+            if not newline:
+                return
+            self._end_waiting()
+        lines = chunk.split(b"\n")
+        tail = lines.pop()
+        for line in lines:
+            self._line(line)
+        if tail:
+            self._keep(tail)
+
+    def take(self) -> JudgedLines:
+        """Return what was judged since the last time. Verdicts that were given before keep their indices."""
+        piece = self._piece
+        if len(self._verdicts) > _FEW:
+            self._known, self._indices, self._verdicts = {}, {}, []
+        self._piece = JudgedLines(verdicts=self._verdicts)
+        return piece
+
+    def end(self) -> None:
+        """End the file: a last line without an end is judged as it is."""
+        if self._parts or self._skipping:
+            self._end_waiting(cut=True)
+
+    def _keep(self, part: bytes) -> None:
+        self._waiting += len(part)
+        if self._waiting > LONGEST_LINE:
+            self._parts.clear()
+            self._skipping = True
+        elif part:
+            self._parts.append(part)
+
+    def _end_waiting(self, *, cut: bool = False) -> None:
+        line = b"".join(self._parts)
+        skipped, length = self._skipping, self._waiting
+        self._parts.clear()
+        self._waiting = 0
+        self._skipping = False
+        if skipped:
+            self._piece.lines += 1
+            self._piece.judged.append(
+                JudgedLine(self._piece.lines, -1, problems=(Problem("huge", f"{length >> 20} MiB"),))
+            )
+        else:
+            self._line(line, cut=cut)
+
+    def _line(self, line: bytes, *, cut: bool = False) -> None:
+        piece = self._piece
+        piece.lines += 1
+        try:
+            event = decode_line(line)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            if line.strip():
+                piece.judged.append(JudgedLine(piece.lines, -1, problems=(_not_an_event(line, cut=cut),)))
+            return
+        if (not event.auditID and not event.stage) or (not event.level and not event.kind):
+            problem = Problem("not-an-event", unreadable(line).message)
+            piece.judged.append(JudgedLine(piece.lines, -1, problems=(problem,)))
+            return
+        index, asked = self._verdict(event)
+        received, text, audit_id = event.requestReceivedTimestamp, event.stageTimestamp, event.auditID
+        received_second, second = self._second(received), self._second(text)
+        if (
+            encode_line(event) != line
+            or has_unescaped(line)
+            or len(audit_id) != 36
+            or _UUID.fullmatch(audit_id) is None
+            or len(text) != 27
+            or len(received) != 27
+            or second < 0
+            or received_second < 0
+            or (event.stage == RECEIVED and text != received)
+            or (_MANAGED in line and self._verdicts[index].omits_managed_fields)
+        ):
+            problems = tuple(self._problems(event, line, self._verdicts[index], received_second, second))
+            received, text = normal_time(received) or received, normal_time(text) or text
+        else:
+            problems = ()
+        piece.judged.append(
+            JudgedLine(
+                piece.lines, index, audit_id, event.stage, received, text, received_second, second, asked, problems
+            )
+        )
+
+    def _verdict(self, event: LogLine) -> tuple[int, int]:
+        """Return the index of the verdict on an event, and what tells its request from others."""
+        key = (
+            event.level,
+            event.stage,
+            event.verb,
+            bytes(event.requestURI),
+            bytes(event.user),
+            bytes(event.objectRef),
+            status_code(bytes(event.responseStatus)),
+            bytes(event.annotations),
+            is_there(event.requestObject),
+            is_there(event.responseObject),
+            is_there(event.impersonatedUser),
+            is_there(event.responseStatus),
+            event.kind == "Event" and event.apiVersion == "audit.k8s.io/v1",
+            bool(event.auditID),
+            bool(event.requestReceivedTimestamp),
+            bool(event.stageTimestamp),
+        )
+        found = self._known.get(key)
+        if found is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            verdict = self._judge.verdict(event)
+            index = self._indices.get(verdict)
+            if index is None:
+                index = self._indices[verdict] = len(self._verdicts)
+                self._verdicts.append(verdict)
+            # No hash(): another process gives another one.
+            asked = zlib.crc32(b"%b %b" % (bytes(event.requestURI), bytes(event.user)))
+            asked = zlib.crc32(f"{event.verb} {event.level}".encode("utf-8", "replace"), asked)
+            found = self._known[key] = index, asked
+        return found
+
+    def _problems(
+        self, event: LogLine, line: bytes, verdict: Verdict, received_second: int, second: int
+    ) -> list[Problem]:
+        """Return what is wrong with an event beside its verdict."""
+        found = []
+        strange = strangeness(line)
+        if strange is not None:
+            found.append(Problem("written", strange))
+        if event.auditID and not _UUID.fullmatch(event.auditID):
+            found.append(Problem("audit-id", repr(event.auditID)[:80]))
+        received, text = event.requestReceivedTimestamp, event.stageTimestamp
+        wrong = [time for time, there in ((received, received_second), (text, second)) if time and there < 0]
+        found += [Problem("time", f"{time[:60]!r} is no time") for time in dict.fromkeys(wrong)]
+        if received_second >= 0 and second >= 0:
+            for time in dict.fromkeys((received, text)):
+                if normal_time(time) != time:
+                    found.append(Problem("written", f"the time {time} has not six decimals and a Z"))
+            if event.stage == RECEIVED and text != received:
+                found.append(Problem("time", f"at RequestReceived both times are one, not {received} and {text}"))
+        problem = managed_fields(event, verdict) if verdict.omits_managed_fields and _MANAGED in line else None
+        return [*found, problem] if problem is not None else found
+
+    def _second(self, text: str) -> int:
+        """Return the second of a time since 1970; -1 where it is no RFC 3339 time."""
+        if len(text) == 27 and text[26] == "Z" and text[19] == "." and text[20:26].isdecimal():
+            found = self._seconds.get(text[:19])
+            if found is not None:
+                return found
+        normal = normal_time(text)
+        if normal is None:
+            return -1
+        try:
+            moment = datetime.fromisoformat(normal[:19]).replace(tzinfo=UTC)
+        except ValueError:
+            return -1
+        if len(self._seconds) > _DAY:
+            self._seconds.clear()
+        second = self._seconds[normal[:19]] = max(int(moment.timestamp()), 0)
+        return second
+
+
+def _not_an_event(line: bytes, *, cut: bool) -> Problem:
+    problem = unreadable(line)
+    if cut and problem.kind == "unreadable":
+        return Problem("truncated", problem.message)
+    return problem
