@@ -86,7 +86,9 @@ def out_json(value: object) -> None:
 
 def style() -> Style:
     """Return how a report may look on this standard output."""
-    colour = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    # As no-color.org and force-color.org have it: set and not empty counts, and "no" wins.
+    is_wanted = bool(os.environ.get("FORCE_COLOR")) or (sys.stdout.isatty() and os.environ.get("TERM") != "dumb")
+    colour = is_wanted and not os.environ.get("NO_COLOR")
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else 100
     try:
         "✓✗–…→".encode(sys.stdout.encoding or "ascii")
