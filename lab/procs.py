@@ -9,10 +9,12 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Final, NoReturn, TypeAlias
 
 from .errors import LabError
 
+PIPE: Final = subprocess.PIPE
+Process: TypeAlias = "subprocess.Popen[bytes]"
 _OUTPUT_SHOWN = 2_000
 
 
@@ -84,6 +86,29 @@ def kill_group(process: subprocess.Popen[bytes]) -> None:
     process.communicate()
 
 
+def reap(process: subprocess.Popen[bytes], patience: float) -> int:
+    """Wait for a process that is about to end, and return its exit status (negative: the signal).
+
+    After `patience` seconds it is killed, with its group.
+    """
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        pass
+    kill_group(process)
+    return process.returncode
+
+
+def end(process: subprocess.Popen[bytes], grace: float = 5.0) -> None:
+    """Ask a process that `start` made to end, and reap it; kill it after `grace` seconds."""
+    process.terminate()
+    try:
+        process.wait(grace)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def start(
     argv: Sequence[str],
     *,
@@ -93,8 +118,12 @@ def start(
     env: Mapping[str, str] | None = None,
     pass_fds: Sequence[int] = (),
     preexec: Callable[[], None] | None = None,
+    new_session: bool = True,
 ) -> subprocess.Popen[bytes]:
-    """Start a process that outlives the call, in a session of its own; the caller ends it or lets it be."""
+    """Start a process that outlives the call; the caller ends it or lets it be.
+
+    It has a session of its own, unless it has to ask a person at this terminal.
+    """
     try:
         return subprocess.Popen(
             argv,
@@ -104,7 +133,7 @@ def start(
             env=None if env is None else dict(env),
             pass_fds=pass_fds,
             preexec_fn=preexec,
-            start_new_session=True,
+            start_new_session=new_session,
         )
     except OSError as error:
         raise LabError(f"cannot start {argv[0]}: {error.strerror}", shlex.join(argv)) from error

@@ -24,8 +24,10 @@ from .labs import Labs, Plan
 
 if TYPE_CHECKING:
     from checkers.grade import Report
+    from checkers.wants import Wants
 
     from .attempts import AttemptRow, Attempts, Subject
+    from .evidence.capture import About
 
 _LEARNERS_FOLDERS = ("etc/kubernetes", "root", "home", "var/log/audit")
 
@@ -205,6 +207,73 @@ class Session(Labs):
         from .grading import grade_bundle
 
         return grade_bundle(path, scenario_id)
+
+    def grade_node(
+        self,
+        url: str,
+        scenario_id: str,
+        seed: int | None = None,
+        *,
+        at_terminal: bool = False,
+        progress: Progress = silent,
+    ) -> Report:
+        """Grade a node that is no lab of ours: docker://NAME, ssh://[user@]host[:port] or local. Nothing is recorded.
+
+        `at_terminal`: a person is there whom ssh may ask. Raises LabError where it cannot be reached or looked at.
+        """
+        from .grading import grade_bundle
+
+        with tempfile.TemporaryDirectory(prefix="cks-lab-") as folder:
+            bundle = Path(folder, "node.tar.gz")
+            self.collect_node(url, scenario_id, bundle, seed, at_terminal=at_terminal, progress=progress)
+            progress(Step(3, 3, "Judging"))
+            return grade_bundle(bundle)
+
+    def collect_node(
+        self,
+        url: str,
+        scenario_id: str | None,
+        out: Path,
+        seed: int | None = None,
+        *,
+        at_terminal: bool = False,
+        progress: Progress = silent,
+    ) -> Path:
+        """Capture what a grade looks at on a node that is no lab of ours into a file. Raises LabError."""
+        from .evidence.given import capture_given
+
+        about, wants = self._about(scenario_id, seed)
+        progress(Step(1, 3, "Reaching the node", url))
+        capture_given(
+            url,
+            about,
+            wants,
+            out,
+            at_terminal=at_terminal,
+            say=lambda text: progress(Step(2, 3, "Waiting for the API server to settle", text)),
+            now=self._now,
+        )
+        return out
+
+    def collector(self, scenario_id: str | None = None, seed: int | None = None) -> str:
+        """Return the Python program that makes a bundle on a node where nothing of ours is. Raises LabError."""
+        from .evidence.collector import script
+
+        about, wants = self._about(scenario_id, seed)
+        return script(about.task(wants))
+
+    def _about(self, scenario_id: str | None, seed: int | None) -> tuple[About, Wants]:
+        """Return what a capture is told of a task; without an id, of the only one there is."""
+        from .evidence.capture import About
+
+        if scenario_id is None:
+            known = [scenario.id for scenario in self.scenarios()]
+            if len(known) != 1:
+                raise LabError("which task is it for?", f"name one of: {', '.join(known)}")
+            scenario_id = known[0]
+        scenario = self.scenario(scenario_id, seed)
+        # Where the collector runs by itself, the node is the machine it runs on.
+        return About(scenario.id, "local", "", scenario.wants.variant), scenario.wants
 
     def collect(self, lab: Lab | None, out: Path) -> Path:
         """Capture what a grade looks at into a file. Raises LabError."""

@@ -69,8 +69,9 @@ def _json(host: Host, argv: Sequence[str]) -> Dict[str, Any]:
     try:
         said = json.loads(answer.stdout.decode("utf-8", "replace"))
     except ValueError:
-        words = answer.stderr.decode("utf-8", "replace").strip().splitlines()
-        raise NoAnswer("{} did not answer: {}".format(argv[0], words[-1] if words else "no JSON")) from None
+        # crictl may warn first; of the rest the first line says what is wrong.
+        words = [line for line in answer.stderr.decode("utf-8", "replace").splitlines() if "level=warn" not in line]
+        raise NoAnswer(f"{argv[0]} did not answer: {words[0] if words else 'no JSON'}") from None
     if not isinstance(said, dict):
         raise NoAnswer(f"{argv[0]} did not answer with an object")
     return said
