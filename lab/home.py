@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,21 +74,23 @@ def made(folder: Path) -> Path:
     return folder
 
 
-def write_whole(path: Path, content: bytes) -> Path:
+def write_whole(path: Path, content: bytes | Iterable[bytes]) -> Path:
     """Write a file so that it is there whole or not at all. Raises LabError, and leaves nothing behind.
 
-    A link is followed, and what is no plain file (a pipe, /dev/stdout) is written to as it is.
+    `content` may come in pieces. A link is followed, and what is no plain file (a pipe, /dev/stdout) is written to as
+    it is.
     """
     part: Path | None = None
+    pieces = (content,) if isinstance(content, bytes) else content
     try:
         if path.exists() and not path.is_file():
             with path.open("wb") as out:
-                out.write(content)
+                out.writelines(pieces)
             return path
         real = path.resolve()
         part = real.with_name(f".{real.name}.{os.getpid()}.part")
         with part.open("wb") as out:
-            out.write(content)
+            out.writelines(pieces)
             out.flush()
             os.fsync(out.fileno())
         part.replace(real)
