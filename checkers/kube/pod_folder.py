@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Final
 
 from checkers.evidence import FileKind, Missing, NodeFiles, NotAFile
@@ -18,7 +17,6 @@ from .pod_decode import go_json
 from .static_pod import MANIFEST_LIMIT, Container, ManifestError, Pod, api_server, load_pod
 
 MANIFESTS: Final = "/etc/kubernetes/manifests"
-_REMEMBERED: Final = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +123,7 @@ def folder_pods(
             ignored = f"it is a {kind}" if kind else "it is no regular file"
             entries.append(FolderEntry(name, full, ignored=ignored))
         else:
-            read = _read_once if len(data) <= _REMEMBERED else _read
-            entries.append(read(name, full, data, node))
+            entries.append(_read(name, full, data, node))
     return Folder(path, tuple(entries))
 
 
@@ -135,7 +132,3 @@ def _read(name: str, path: str, data: bytes, node: str) -> FolderEntry:
         return FolderEntry(name, path, pod=load_pod(data, path, node))
     except ManifestError as error:
         return FolderEntry(name, path, error=error)
-
-
-# The nodes of a class differ in the API server's manifest alone; the same bytes are the same pod.
-_read_once = lru_cache(maxsize=32)(_read)

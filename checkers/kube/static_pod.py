@@ -8,6 +8,7 @@ Source: pkg/kubelet/config/{file,common}.go of 1.34; golden/static-pods, tests/g
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from typing import Any, Final
 
 from .gotext import quote
@@ -37,6 +38,7 @@ __all__ = [
 
 #: The kubelet reads no more of a manifest.
 MANIFEST_LIMIT: Final = 10 << 20
+_REMEMBERED: Final = 64 << 10
 
 _SCHEME: Final = 'in scheme "pkg/api/legacyscheme/scheme.go:30"'
 # Kinds of v1 beside Pod that the kubelet's decoder knows, those of other groups it does not: they decode, and are then
@@ -116,9 +118,13 @@ def load_pod(data: bytes, file: str, node: str) -> Pod:
     return pod
 
 
+# The nodes of a class differ in the API server's manifest alone; the same bytes are the same document.
+_decode_once = lru_cache(maxsize=32)(decode)
+
+
 def _document(data: bytes) -> Document:
     try:
-        return decode(data)
+        return (_decode_once if len(data) <= _REMEMBERED else decode)(data)
     except YAMLError as error:
         is_json = not error.text.startswith(("yaml:", "json:", "unsupported map key"))
         before = "couldn't get version/kind; json parse error: " if is_json else ""
