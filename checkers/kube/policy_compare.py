@@ -58,12 +58,12 @@ class _Alike(Wish):
 
 def _wishes(policy: Policy) -> list[Wish]:
     found: list[Wish] = [
-        _Alike(selector, decision=decision_of(policy, rule)) for rule in policy.rules for selector in _selectors(rule)
+        _Alike(selector, decision=decision_of(policy, rule)) for rule in policy.rules for selector in selectors_of(rule)
     ]
     return [*found, _Alike(Selector(), decision=decision_of(policy, None))]
 
 
-def _selectors(rule: Rule) -> Iterator[Selector]:
+def selectors_of(rule: Rule) -> Iterator[Selector]:
     """Yield what the rule is about.
 
     A star means any in a selector; in a rule it is a name that nothing has, but for resources, paths and (from 1.36)

@@ -102,14 +102,14 @@ def prove(
     *,
     server: str = "https://127.0.0.1:6443",
     node: str = "cks-control-plane",
+    universe: type[Universe] = Universe,
 ) -> Proof:
     """Prove that the policy does what the wishes ask, or give the requests for which it does not.
 
     One counterexample at most for each wish and deciding rule, the most everyday ones first. `server` and `node` are
-    for the commands in them.
+    for the commands in them. `universe` makes the classes of requests.
     """
-    universe = Universe(policy, [w.select for w in wishes], node=node)
-    search = _Search(policy, wishes, universe)
+    search = _Search(policy, wishes, universe(policy, [w.select for w in wishes], node=node))
     found = [
         Counterexample(
             attributes=attributes,

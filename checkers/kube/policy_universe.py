@@ -53,7 +53,7 @@ _NAMESPACE_COSTS = {"default": 0, "kube-public": 1, "": 1, "kube-node-lease": 2,
 _NO_NAMESPACE = ("",)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LETTERS = "xyzqwvkjabcdefghilmnoprstu0123456789-_.~"
-_SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%\s?#]+")
+SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%\s?#]+")
 
 
 @dataclass(frozen=True)
@@ -244,7 +244,7 @@ class Universe:
             for entry, star in self._entries:
                 if entry.group == group or (star and entry.group == "*"):
                     found.update(entry.resource_names)
-            known = self._names_of[group] = tuple(sorted(n for n in found if _SEGMENT.fullmatch(n)))
+            known = self._names_of[group] = tuple(sorted(n for n in found if SEGMENT.fullmatch(n)))
         return known
 
     def _resource_words(self, group: str) -> set[str]:
@@ -257,13 +257,13 @@ class Universe:
 
     def _custom_resources(self, group: str) -> list[str]:
         plain = {w.partition("/")[0] for w in self._resource_words(group)}
-        named = sorted(w for w in plain if _SEGMENT.fullmatch(w) and w != "*")
+        named = sorted(w for w in plain if SEGMENT.fullmatch(w) and w != "*")
         return [fresh(("widgets", "gadgets"), plain), *named]
 
     def _custom_subresources(self, group: str, resource: str) -> list[str]:
         named = {w.partition("/")[2] for w in self._resource_words(group) if w.partition("/")[0] in ("*", resource)}
         named |= self._words("subresources")
-        usable = sorted(w for w in named if _SEGMENT.fullmatch(w) and w != "*")
+        usable = sorted(w for w in named if SEGMENT.fullmatch(w) and w != "*")
         return [*usable, fresh(("status", "scale", "extra"), named)]
 
     # Where
@@ -330,7 +330,7 @@ def _unnamed(
 def _verbs(group: str, resource: str, subresource: str, *, named: bool) -> frozenset[str]:
     builtin = builtin_resources().get((group, resource))
     if subresource:
-        known = builtin.subresources[subresource] if builtin else _SUBRESOURCE_VERBS
+        known = builtin.subresources.get(subresource, _SUBRESOURCE_VERBS) if builtin else _SUBRESOURCE_VERBS
         return known | {ODD_VERB}
     known = (builtin.verbs if builtin else ALL_VERBS) | {ODD_VERB}
     if named:
