@@ -6,6 +6,7 @@ What it holds is said in `report.schema.json`, and of several in `reports.schema
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +15,12 @@ from checkers.result import Status
 
 from .. import __version__
 from . import PLAIN, Entry, Style
+from .words import UNSAFE
 
 if TYPE_CHECKING:
     from checkers.grade import Report
+
+_SURROGATES = re.compile(r"[\ud800-\udfff]")
 
 
 def render(report: Report, style: Style = PLAIN) -> str:
@@ -53,4 +57,12 @@ def _element(entry: Entry) -> dict[str, Any]:
 
 
 def _text(value: object, style: Style) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=not style.symbols)
+    """Return JSON that no terminal acts on and every parser takes: half a surrogate pair becomes U+FFFD."""
+    text = _SURROGATES.sub("\N{REPLACEMENT CHARACTER}", json.dumps(value, indent=2, ensure_ascii=False))
+    if not style.symbols:
+        return json.dumps(json.loads(text), indent=2)
+    return UNSAFE.sub(_escaped, text)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    return f"\\u{ord(found[0]):04x}" if ord(found[0]) < 0x10000 else json.dumps(found[0])[1:-1]

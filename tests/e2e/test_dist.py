@@ -59,3 +59,19 @@ def test_the_installed_program_grades_a_directory(installed: Path, tmp_path: Pat
     graded = run(installed, "grade", "audit-log", "--root", "node", "--format", "json", home=tmp_path)
     assert graded.returncode == 1, graded.stderr
     assert '"verdict": "fail"' in graded.stdout
+
+
+@pytest.mark.parametrize("name", ["report.html", "report.json", "report.xml", "report.md", "report.csv"])
+def test_the_wheel_carries_what_each_report_is_made_with(installed: Path, tmp_path: Path, name: str) -> None:
+    (tmp_path / "node/etc/kubernetes/audit").mkdir(parents=True)
+    graded = run(installed, "grade", "audit-log", "--root", "node", "-o", name, home=tmp_path)
+    assert graded.returncode == 1, graded.stderr
+    assert "policy.valid" in (tmp_path / name).read_text()
+    assert (tmp_path / name).read_text()[0] == {"html": "<", "json": "{", "xml": "<", "md": "#", "csv": "b"}[name[7:]]
+
+
+def test_the_wheel_carries_the_schemas(installed: Path) -> None:
+    code = "import importlib.resources as r; print([f.name for f in r.files('lab.reports').iterdir() if 'schema' in f.name])"
+    said = run(installed.parent / "python", "-c", code, home=installed.parent)
+    assert "report.schema.json" in said.stdout
+    assert "reports.schema.json" in said.stdout
