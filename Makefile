@@ -2,6 +2,7 @@
 # make test   everything that needs no Docker
 # make check  ruff, mypy --strict, import-linter
 # make bench  the figures that are promised, as ratios
+# make fuzz   hostile input, 100,000 times
 # make dist   a wheel that carries the scenarios
 
 PYTHON ?= python3
@@ -9,7 +10,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 3
 
-.PHONY: lab demo test check bench dist format clean
+.PHONY: lab demo test check bench fuzz dist format clean
 
 lab: $(VENV)/.lab
 	@if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/cks-lab; else exec $(BIN)/cks-lab demo; fi
@@ -28,6 +29,9 @@ check: $(VENV)/.dev
 
 bench: $(VENV)/.bench
 	@$(BIN)/python -m tests.bench $(ARGS)
+
+fuzz: $(VENV)/.fuzz
+	@$(BIN)/python -m tests.fuzz $(ARGS)
 
 dist: $(VENV)/.dev
 	@rm -rf dist
@@ -56,4 +60,10 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml constraints.txt
 $(VENV)/.bench: $(VENV)/.dev
 	@echo "Installing what the figures are compared with into $(VENV) …" >&2
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[bench]'
+	@touch $@
+
+# Where atheris does not install, hypothesis throws alone.
+$(VENV)/.fuzz: $(VENV)/.dev
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[fuzz]' || \
+		echo "atheris does not install here" >&2
 	@touch $@

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from .evidence import Evidence, Unreadable
+from .kube.goyaml_nodes import TooBig
 from .registry import outcome
 from .result import CheckResult, Status
 from .wants import Scored, Wants
@@ -128,7 +129,7 @@ def grade(
 def _run(scored: Scored, evidence: Evidence, wants: Wants) -> CheckResult:
     try:
         result = outcome(scored.id, evidence, wants)
-    except Unreadable as error:
+    except (Unreadable, TooBig) as error:
         return CheckResult(
             Status.ERROR,
             expected="the node can be looked at",

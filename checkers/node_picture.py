@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .evidence import Evidence, FileKind, Missing, NotAFile
+from .evidence import Evidence, FileKind, Missing, NotAFile, Unreadable
 from .kube.apiserver_flags import FlagError, Flags, parse_flags
 from .kube.audit_policy import Policy, PolicyError, load_policy
 from .kube.container_view import ContainerView, Place, Resolved, Trouble, resolve
+from .kube.goyaml_nodes import TooBig
 from .kube.host_tree import NodeTree, clean, follow
 from .kube.pod_folder import Folder, FolderEntry, folder_pods, read_folder
 from .kube.static_pod import Container, Pod, api_server, argv, program
@@ -74,12 +75,16 @@ class CommandLine:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """The policy where the task says it is: loaded, or the API server's words against it with their line."""
+    """The policy where the task says it is: loaded, or the API server's words against it with their line.
+
+    `data` is what is in the file, for what is asked of a policy that loads.
+    """
 
     policy: Policy | None
     problem: str | None = None
     line: int | None = None
     is_directory: bool = False
+    data: bytes = b""
 
 
 class NodePicture:
@@ -124,7 +129,9 @@ class NodePicture:
             words = f"read {path}: is a directory" if error.kind is FileKind.DIRECTORY else f"{path} is a {error.kind}"
             return PolicyFile(None, words, is_directory=error.kind is FileKind.DIRECTORY)
         try:
-            return PolicyFile(load_policy(data, version=self.version))
+            return PolicyFile(load_policy(data, version=self.version), data=data)
+        except TooBig as error:
+            raise Unreadable(path, str(error)) from error
         except PolicyError as error:
             return PolicyFile(None, error.text, error.line)
 
@@ -135,7 +142,10 @@ class NodePicture:
             contents = read_folder(self.evidence.files, self.wants.manifests)
         except (Missing, NotAFile):
             return None
-        return folder_pods(contents, self.node, path=self.wants.manifests)
+        try:
+            return folder_pods(contents, self.node, path=self.wants.manifests)
+        except TooBig as error:
+            raise Unreadable(self.wants.manifests, str(error)) from error
 
     @property
     def node(self) -> str:

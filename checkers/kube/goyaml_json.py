@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from .gotext import quote
-from .goyaml_nodes import Document, Node, YAMLError
+from .gotext import go_text, quote
+from .goyaml_nodes import MOST_WORDS, Document, Node, TooBig, YAMLError
 
 _SPACE = re.compile(rb"[ \t\r\n]*")
 #: What Go counts as white space (unicode.IsSpace).
@@ -27,7 +27,7 @@ def is_json(data: bytes) -> bool:
 def decode_json(data: bytes) -> Document:
     """Decode a whole file as JSON; of a key that is there twice `pairs` keeps both and `value` the last.
 
-    Raises YAMLError with encoding/json's words (`invalid character '}' looking for beginning of value`).
+    Raises TooBig, and YAMLError with encoding/json's words (`invalid character '}' looking for beginning of value`).
     """
     return Document(_Reader(data).document(), is_json=True)
 
@@ -68,7 +68,11 @@ class _Reader:
         stack: list[tuple[bool, int, list[tuple[str, int, Node]], list[Node]]] = []
         key: tuple[str, int] | None = None
         keys: list[tuple[str, int] | None] = []
+        words = 0
         while True:
+            words += 1
+            if words > MOST_WORDS:
+                raise TooBig
             # A value is due.
             byte = self._next()
             line = self._line_here()
@@ -228,7 +232,7 @@ class _Reader:
             else:
                 raise self._invalid("in string escape code", at + 1)
         self._at = at + 1
-        body = data[start + 1 : at].decode("utf-8", "replace")
+        body = go_text(data[start + 1 : at])
         if "\\" not in body:
             return body
         text: str = json.loads(f'"{body}"')

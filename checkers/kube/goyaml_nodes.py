@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 
 class YAMLError(ValueError):
@@ -18,6 +18,17 @@ class YAMLError(ValueError):
         super().__init__(text)
         self.text = text
         self.line = line
+
+
+MOST_WORDS: Final = 60_000
+"""How many words, starts and ends of collections of one file are read: half a second. Big policies have 2,000."""
+
+
+class TooBig(Exception):
+    """A file that Kubernetes may well read, and that is too big to be judged within a second: nobody's fault."""
+
+    def __init__(self) -> None:
+        super().__init__(f"too big to be judged: more than {MOST_WORDS:,} words of YAML")
 
 
 class Node:

@@ -10,6 +10,8 @@ from collections.abc import Sequence
 
 import click
 
+from checkers.kube.goyaml_nodes import TooBig
+
 from ..errors import EXIT_COULD_NOT, EXIT_YES, LabError
 
 EXIT_INTERRUPTED = 130
@@ -44,6 +46,9 @@ def run(args: Sequence[str]) -> int:
     except LabError as error:
         _say(f"Error: {error.message}", error.hint)
         return error.exit_code
+    except TooBig as error:
+        _say(f"Error: a file that was given is {error}", "an audit policy has a few hundred")
+        return EXIT_COULD_NOT
     except (KeyboardInterrupt, click.Abort):
         return _interrupted()
     except BrokenPipeError:

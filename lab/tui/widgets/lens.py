@@ -78,6 +78,7 @@ class Lens(Vertical):
         self.read = True
         if content is not None:
             from checkers.kube.audit_policy import PolicyError, load_policy
+            from checkers.kube.goyaml_nodes import TooBig
 
             try:
                 self.policy = load_policy(content)
@@ -85,6 +86,9 @@ class Lens(Vertical):
             except PolicyError as error:
                 at = f"line {error.line}: " if error.line and "line " not in error.text else ""
                 problem = f"the API server would not start with it: {at}{error.text}"
+                self.policy = None
+            except TooBig as error:
+                problem = f"the policy is {error}"
                 self.policy = None
         else:
             self.policy = None

@@ -28,6 +28,7 @@ from checkers.kube.apiserver_flags import FlagError, Flags, aggregate, parse_fla
 from checkers.kube.apiserver_options import cluster_range_error
 from checkers.kube.audit_policy import Policy, PolicyError, load_policy
 from checkers.kube.gotext import quote
+from checkers.kube.goyaml_nodes import TooBig
 from checkers.kube.server_fate import LEAST_MEMORY
 
 from . import peers, tls
@@ -281,6 +282,8 @@ def _policy(flags: Flags, klog: Klog) -> Policy | None:
         policy = load_policy(data, version=(1, 34))
     except PolicyError as error:
         raise StartError(f"{prefix}{error}: from file {path}") from None
+    except TooBig as error:
+        raise StartError(f"{prefix}lite: {error}: from file {path}") from None
     for warning in policy.warnings:
         klog.line("W", "reader.go:81", warning)
     return policy

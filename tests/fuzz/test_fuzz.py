@@ -1,0 +1,32 @@
+"""Hostile input in small numbers, each time anew, and all that once failed. `make fuzz` throws many more."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tests.fuzz.inputs import inputs
+from tests.fuzz.limits import TooMuch, bounded
+from tests.fuzz.targets import TARGETS
+
+SEEDS = Path(__file__).parent / "seeds"
+
+
+@pytest.mark.parametrize("path", sorted(SEEDS.glob("*/*")), ids=lambda path: f"{path.parent.name}-{path.name}")
+def test_what_once_failed_is_answered(path: Path) -> None:
+    bounded(TARGETS[path.parent.name], path.read_bytes())
+
+
+@pytest.mark.parametrize("target", sorted(TARGETS))
+@settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_hostile_bytes_are_answered(target: str, data: st.DataObject) -> None:
+    TARGETS[target](data.draw(inputs(target)))
+
+
+def test_an_input_that_costs_too_much_is_told() -> None:
+    with pytest.raises(TooMuch, match="of memory"):
+        bounded(lambda data: bytearray(b"x" * (310 << 20)) and None, b"")
