@@ -12,6 +12,9 @@ import msgspec
 Level = Literal["None", "Metadata", "Request", "RequestResponse"]
 Stage = Literal["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic"]
 
+#: What a decoder of events raises for a line that is none; RecursionError for one that is nested a thousand deep.
+NOT_AN_EVENT: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 _NO_BODY: Final = msgspec.Raw()
 _NULL: Final = msgspec.Raw(b"null")
 
@@ -72,11 +75,11 @@ def _is_body(raw: msgspec.Raw) -> bool:
     return raw is not _NO_BODY and raw != _NULL
 
 
-def read_event(line: bytes) -> FullEvent | None:
+def read_event(line: bytes | bytearray) -> FullEvent | None:
     """Read one line of a log; None for what is no audit event."""
     try:
         return _decode_full(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except NOT_AN_EVENT:
         return None
 
 
@@ -89,7 +92,8 @@ def is_start(event: FullEvent) -> bool:
     return (
         event.user.username == "system:apiserver"
         and ref is not None
-        and ref.resource == "priorityclasses"
+        and (ref.apiGroup, ref.resource) == ("scheduling.k8s.io", "priorityclasses")
+        and not (ref.namespace or ref.subresource)
         and event.verb in ("get", "create")
         and ref.name in ("system-node-critical", "system-cluster-critical")
     )

@@ -11,37 +11,74 @@ from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import Final
 
+_GZIP: Final = b"\x1f\x8b"
+# No more than this is unpacked at a time: a small gzip can hold much.
+_UNPACKED: Final = 1 << 18
 _TIME: Final = re.compile(r"(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:\.(\d+))?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _ROTATED: Final = re.compile(r"-\d{4}-\d\d-\d\dT\d\d-\d\d-\d\d\.\d{3}")
 
 
-def unpacked(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Yield the bytes of a log that may be gzip'ed; a damaged or cut gzip ends where it no longer can be read."""
-    iterator = iter(chunks)
-    first = next(iterator, b"")
-    if not first.startswith(b"\x1f\x8b"):
-        yield first
-        yield from iterator
-        return
-    decompressor = zlib.decompressobj(wbits=31)
-    chunk = first
-    while True:
-        try:
-            data = decompressor.decompress(chunk, 1 << 20)
-            while data:
-                yield data
-                data = decompressor.decompress(decompressor.unconsumed_tail, 1 << 20)
-        except zlib.error:
+class Unpacked:
+    """The bytes of a log that may be gzip'ed, chunk by chunk, once.
+
+    A damaged or cut gzip ends where it no longer can be read: `damaged` then says what is wrong with it, and is None
+    before the end and for a file that is whole. What stands behind the last gzip member, but for the zeros of a tape
+    block, is such a damage too. Memory does not grow with the file, nor with what it unpacks to.
+    """
+
+    def __init__(self, chunks: Iterable[bytes]) -> None:
+        self.damaged: str | None = None
+        self._chunks = iter(chunks)
+
+    def __iter__(self) -> Iterator[bytes]:
+        first = next(self._chunks, b"")
+        while len(first) < len(_GZIP) and _GZIP.startswith(first) and (more := next(self._chunks, b"")):
+            first += more
+        if first.startswith(_GZIP):
+            yield from self._members(first)
             return
-        chunk = decompressor.unused_data
-        if decompressor.eof:
-            if not chunk:
-                chunk = next(iterator, b"")
+        if first:
+            yield first
+        yield from self._chunks
+
+    def _members(self, chunk: bytes) -> Iterator[bytes]:
+        """Yield what the members of a gzip hold, one after the other."""
+        read = 0
+        while chunk:
             decompressor = zlib.decompressobj(wbits=31)
-        else:
-            chunk = next(iterator, b"")
-        if not chunk:
-            return
+            while not decompressor.eof:
+                try:
+                    data = decompressor.decompress(chunk, _UNPACKED)
+                except zlib.error as error:
+                    self.damaged = f"the gzip is damaged ({_reason(error)}): nothing after byte {read} can be read"
+                    return
+                chunk = decompressor.unconsumed_tail
+                if data:
+                    read += len(data)
+                    yield data
+                elif not chunk and not decompressor.eof and not (chunk := next(self._chunks, b"")):
+                    self.damaged = f"the gzip is cut: nothing after byte {read} is there"
+                    return
+            chunk = decompressor.unused_data
+            while len(chunk) < len(_GZIP) or not chunk.strip(b"\0"):
+                more = next(self._chunks, b"")
+                if not more:
+                    break
+                chunk = chunk.lstrip(b"\0") + more
+            chunk = chunk.lstrip(b"\0")
+            if chunk and not chunk.startswith(_GZIP):
+                self.damaged = f"something else stands behind the gzip's end: nothing after byte {read} can be read"
+                return
+
+
+def unpacked(chunks: Iterable[bytes]) -> Unpacked:
+    """Return the bytes of a log that may be gzip'ed; ask `damaged` of it when they are read."""
+    return Unpacked(chunks)
+
+
+def _reason(error: zlib.error) -> str:
+    """Return zlib's own words: `Error -3 while decompressing data: invalid block type` without their beginning."""
+    return str(error).rpartition(": ")[2]
 
 
 def log_names(names: Iterable[str], log: str) -> tuple[str, ...]:
