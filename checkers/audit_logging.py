@@ -13,9 +13,11 @@ from .kube.audit_policy import Attributes, Level, evaluate
 from .kube.container_view import Place
 from .kube.forecast import Forecast, Server, foretell
 from .kube.pod_folder import same_pod
+from .kube.policy_finding import Severity
+from .kube.policy_lint import lint_file
 from .kube.policy_proof import Counterexample, prove
 from .kube.running import differs
-from .node_picture import Manifest, NodePicture, picture
+from .node_picture import Manifest, NodePicture, PolicyFile, picture
 from .registry import outcome
 from .result import CheckResult, Status, Where
 from .wants import Wants
@@ -69,8 +71,23 @@ def policy_valid(evidence: Evidence, wants: Wants) -> CheckResult:
         expected,
         f"it loads, with {rules} rule{'s' * (rules != 1)}",
         Where(wants.policy_file),
-        warnings=file.policy.warnings,
+        warnings=(*file.policy.warnings, *_lints(file, wants)),
     )
+
+
+# The loader's own warning names these.
+_LOADER_SAYS = ("unknown-field", "duplicate-field")
+_MOST_LINTS = 20
+
+
+def _lints(file: PolicyFile, wants: Wants) -> tuple[str, ...]:
+    """Return a warning for each serious finding in a policy that loads."""
+    if file.policy is None:
+        return ()
+    serious = [
+        f for f in lint_file(file.policy, file.data) if f.severity is not Severity.NOTE and f.id not in _LOADER_SAYS
+    ]
+    return tuple(f"{wants.policy_file}:{f.line}: {f.message}; instead: {f.fix}" for f in serious[:_MOST_LINTS])
 
 
 def policy_metadata_everywhere(evidence: Evidence, wants: Wants) -> CheckResult:

@@ -16,6 +16,7 @@ from .talk import GivenPath, examples, format_option, out, out_json
 
 if TYPE_CHECKING:
     from checkers.kube.audit_policy import Attributes, Decision, Policy
+    from checkers.kube.policy_finding import Finding
 
 _LIMIT = 16 << 20
 _TEXTS = ("verb", "group", "resource", "subresource", "namespace", "name", "path")
@@ -60,31 +61,56 @@ def policy() -> None:
     )
 )
 @click.argument("file", type=_FILE)
+@click.option("--strict", is_flag=True, help="Exit 1 where an error or a warning is found.")
 @version_option
 @format_option
-def check(file: str, version: tuple[int, int], form: str) -> int:
-    """Say whether a kube-apiserver would load FILE (- is standard input), and what it would warn of.
+def check(file: str, strict: bool, version: tuple[int, int], form: str) -> int:
+    """Say whether a kube-apiserver would load FILE (- is standard input), and what in it does not do what it says.
 
-    Exit status: 0 it loads, 1 it would not.
+    Exit status: 0 it loads, 1 it would not; with --strict also 1 where something is found that is no mere note.
     """
     from checkers.kube.audit_policy import PolicyError, load_policy
+    from checkers.kube.policy_finding import Severity
+    from checkers.kube.policy_lint import lint_file
+    from checkers.kube.policy_refusal import why_refused
 
+    content = _read(file)
     try:
-        loaded = load_policy(_read(file), version=version)
+        loaded = load_policy(content, version=version)
     except PolicyError as error:
+        why = why_refused(error.text, error.line)
         if form == "json":
-            out_json({"valid": False, "error": error.text, "line": error.line, "rules": None, "warnings": []})
+            answer = {"valid": False, "error": error.text, "line": error.line, "rules": None, "warnings": []}
+            out_json(answer | {"findings": [_finding(why)] if why else []})
         else:
             out(f"{_at(file, error.line)}: would not load: {error.text}")
+            if why is not None:
+                out(f"  {why.message}\n  instead: {why.fix}")
         return EXIT_NO
-    rules, warnings = len(loaded.rules), list(loaded.warnings)
+    rules, warnings, found = len(loaded.rules), list(loaded.warnings), lint_file(loaded, content)
+    status = EXIT_NO if strict and any(f.severity is not Severity.NOTE for f in found) else EXIT_YES
     if form == "json":
-        out_json({"valid": True, "error": None, "line": None, "rules": rules, "warnings": warnings})
-        return EXIT_YES
+        answer = {"valid": True, "error": None, "line": None, "rules": rules, "warnings": warnings}
+        out_json(answer | {"findings": [_finding(f) for f in found]})
+        return status
     out(f"{_at(file)}: loads, {rules} {'rule' if rules == 1 else 'rules'}")
     for warning in warnings:
         out(f"{_at(file)}: warning: {warning}")
-    return EXIT_YES
+    for finding in found:
+        out(f"{_at(file, finding.line)}: {finding.severity}: {finding.message}\n  instead: {finding.fix}")
+    return status
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {
+        "id": finding.id,
+        "severity": str(finding.severity),
+        "rule": finding.rule,
+        "line": finding.line,
+        "path": finding.path,
+        "message": finding.message,
+        "fix": finding.fix,
+    }
 
 
 @policy.command(

@@ -56,6 +56,24 @@ class TestCheck:
         value = json.loads(out)
         assert (status, value["valid"], value["line"]) == (1, False, 5)
 
+    def test_what_a_rule_does_not_do_is_told_with_its_line_and_what_to_write(self, typed: Typed) -> None:
+        status, out, _ = typed("check", "wrong.yaml")
+        assert status == 0
+        assert "wrong.yaml:6: warning: rule 1 can never fire: rule 0 (line 5) comes first" in out
+        assert "\n  instead: move it before rule 0" in out
+
+    def test_strict_is_for_scripts_that_refuse_what_is_found(self, typed: Typed) -> None:
+        assert typed("check", "wrong.yaml", "--strict")[0] == 1
+        assert typed("check", "right.yaml", "--strict")[0] == 0
+
+    def test_findings_for_scripts(self, typed: Typed) -> None:
+        value = json.loads(typed("check", "wrong.yaml", "--format", "json")[1])
+        [never] = [f for f in value["findings"] if f["id"] == "rule-never-fires"]
+        assert (never["rule"], never["line"], never["path"], never["severity"]) == (1, 6, "rules[1]", "warning")
+        assert json.loads(typed("check", "right.yaml", "--format", "json")[1])["findings"] == []
+        [refused] = json.loads(typed("check", "broken.yaml", "--format", "json")[1])["findings"]
+        assert (refused["id"], refused["fix"]) == ("unknown-level", "level: Metadata")
+
     def test_what_loads_depends_on_the_version(self, typed: Typed) -> None:
         Path("star.yaml").write_text(HEAD + "- level: Metadata\n  resources:\n  - group: '*'\n")
         assert typed("check", "star.yaml")[0] == 1
