@@ -168,6 +168,8 @@ def grading() -> Iterator[Figure]:
 def proof() -> Iterator[Figure]:
     """One policy that fails its wishes, one that keeps them: neither may be the slow case."""
     from checkers.kube.audit_policy import Level, load_policy
+    from checkers.kube.goyaml import decode
+    from checkers.kube.policy_lint import lint
     from checkers.kube.policy_proof import Selector, Wish, prove
 
     wishes = [Wish(Selector(resources=(f"r{n}",), namespaces=(f"ns-{n}",)), Level.METADATA, None) for n in range(9)]
@@ -184,6 +186,9 @@ def proof() -> Iterator[Figure]:
             raise SystemExit(f"the policy {'breaks' if holds else 'keeps'} its wishes")
         took = median(lambda policy=policy: timed(lambda: prove(policy, wishes)), 9)  # type: ignore[misc]
         yield Figure(f"prove a 50-rule policy {'right' if holds else 'wrong'}, 10 wishes", took, "s", 0.05)
+        document = decode(text.encode())
+        took = median(lambda policy=policy, document=document: timed(lambda: lint(policy, document)), 9)  # type: ignore[misc]
+        yield Figure(f"lint a 50-rule policy {'right' if holds else 'wrong'}", took, "s", 0.05)
 
 
 def screen() -> Iterator[Figure]:
