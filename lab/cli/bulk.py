@@ -80,8 +80,9 @@ def grade_bundles(
                 warn=lambda text: say(f"Warning: {text}"),
             )
         if output is None:
-            for piece in write(entries, style()):
-                click.echo(piece, nl=False)
+            shown = style()
+            for piece in write(entries, shown):
+                click.echo(piece, nl=False, color=shown.colour)
         else:
             from ..home import write_whole
 

@@ -100,7 +100,8 @@ def grade(
     report = _report(scenario, lab_name, root, bundle, node, seed)
     write = renderer(form)
     if output is None:
-        click.echo(write(report, style()), nl=False)
+        shown = style()
+        click.echo(write(report, shown), nl=False, color=shown.colour)
     else:
         from ..home import write_whole
         from ..reports.words import headline

@@ -349,3 +349,44 @@ def test_commands_that_need_no_lab_import_nothing_heavy(tmp_path: Path, args: li
     loaded = set(done.stderr.splitlines()[-1].split())
     assert "lab" in loaded
     assert not HEAVY & loaded
+
+
+class TestColour:
+    @pytest.mark.parametrize(
+        ("environment", "is_coloured"),
+        [
+            ({}, False),
+            ({"FORCE_COLOR": "1"}, True),
+            ({"FORCE_COLOR": ""}, False),
+            ({"FORCE_COLOR": "1", "NO_COLOR": "1"}, False),
+        ],
+    )
+    def test_a_pipe_has_colours_only_where_they_are_forced_and_not_refused(
+        self,
+        typed: Typed,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        environment: dict[str, str],
+        is_coloured: bool,
+    ) -> None:
+        for name in ("NO_COLOR", "FORCE_COLOR"):
+            monkeypatch.delenv(name, raising=False)
+        for name, value in environment.items():
+            monkeypatch.setenv(name, value)
+        assert ("\x1b[" in typed("grade", "audit-log", "--root", str(tmp_path)).out) is is_coloured
+
+
+def test_the_name_of_the_report_says_its_format(typed: Typed, tmp_path: Path) -> None:
+    grade = ("grade", "audit-log", "--root", str(tmp_path))
+    for name, start in {
+        "a.json": "{",
+        "a.xml": "<?xml",
+        "a.html": "<!doctype",
+        "a.md": "###",
+        "a.csv": "bundle,",
+        "a": "FAIL",
+    }.items():
+        assert typed(*grade, "-o", str(tmp_path / name)).status == 1
+        assert (tmp_path / name).read_text().startswith(start)
+    assert typed(*grade, "--format", "csv", "-o", str(tmp_path / "b.json")).status == 1
+    assert (tmp_path / "b.json").read_text().startswith("bundle,")
