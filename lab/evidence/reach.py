@@ -154,7 +154,8 @@ def _ssh(target: str, at_terminal: bool) -> Iterator[Way]:
     # A socket's path may have 107 bytes, and ssh adds 17 of its own.
     with tempfile.TemporaryDirectory(prefix="cks-lab-", dir="/tmp") as folder:
         socket = Path(folder, "ssh")
-        plain = ["-T", "-a", "-x", "-o", "RemoteCommand=none", "-o", "PermitLocalCommand=no", "-S", str(socket)]
+        plain = ["-T", "-a", "-x", "-o", "RemoteCommand=none", "-o", "PermitLocalCommand=no"]
+        plain += ["-o", "ClearAllForwardings=yes", "-S", str(socket)]
         with _master([ssh, *plain, *options], host, socket, at_terminal, by_hand):
             # The connection that is there, or none: a second one would be asked of `false`.
             one = [ssh, *plain, "-o", "ControlMaster=no", "-o", "BatchMode=yes", "-o", "ProxyCommand=false", *options]
@@ -170,7 +171,7 @@ def _ssh(target: str, at_terminal: bool) -> Iterator[Way]:
 @contextmanager
 def _master(argv: list[str], host: str, socket: Path, at_terminal: bool, by_hand: str) -> Iterator[None]:
     """Keep the connection open that everything goes over."""
-    options = ["-N", "-o", "ControlMaster=yes", "-o", "ControlPersist=no", "-o", "ClearAllForwardings=yes"]
+    options = ["-N", "-o", "ControlMaster=yes", "-o", "ControlPersist=no"]
     options += [
         "-o",
         "ServerAliveInterval=5",

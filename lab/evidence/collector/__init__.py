@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.resources import files
+from pathlib import Path
 from typing import Any
 
 PARTS = ("host", "facts", "files", "kube_api", "this_machine")
@@ -31,5 +31,5 @@ No private key and no kubeconfig is taken.
 
 def script(task: Mapping[str, Any]) -> str:
     """Return the collector as one Python program for a task (see `files.collect`)."""
-    parts = "\n\n".join((files(__name__) / f"{part}.py").read_text() for part in PARTS)
+    parts = "\n\n".join(Path(__file__).with_name(f"{part}.py").read_text() for part in PARTS)
     return f"{_HEAD}{parts}\n\nsys.exit(main(json.loads({json.dumps(task, sort_keys=True)!r}), sys.argv[1:]))\n"
