@@ -3,6 +3,7 @@
 There is no one schema. What is written here is valid by both that are in use, Ant's (windyroad/JUnit-Schema) and
 Jenkins' (xunit-plugin, junit-10.xsd), and is what GitLab, GitHub's dorny/test-reporter and junitparser read: hence no
 attributes on <testsuites>, one child at most in a <testcase>, and what a passed check has to say in <system-out>.
+One thing is not made up for Ant's: a suite whose time nobody knows has no timestamp.
 """
 
 from __future__ import annotations
