@@ -203,11 +203,12 @@ def _convert(document: Document, data: bytes, scheme: str) -> tuple[Struct, list
         raise PolicyError(f"failed decoding: {missing}", line)
     if kind != "Policy" or (group, version) not in ((GROUP, "v1"), (GROUP, "__internal")):
         package = "audit" if version == "__internal" and kind not in _UNVERSIONED else "v1"
-        if kind in _UNVERSIONED or kind in _KINDS.get((group, version), ()):
-            raise PolicyError(
-                f"failed decoding: converting ({package}.{kind}) to (audit.Policy): unknown conversion",
-                document.line(("kind",)),
-            )
+        name = f"{package}.{kind}" if kind in _UNVERSIONED or kind in _KINDS.get((group, version), ()) else ""
+        if (group, version, kind) == (GROUP, "__internal", "WatchEvent"):
+            name = "v1.InternalEvent"
+        if name:
+            said = f"converting ({name}) to (audit.Policy): unknown conversion"
+            raise PolicyError(f"failed decoding: {said}", document.line(("kind",)))
         if (group, version) in ((GROUP, "v1"), (GROUP, "__internal")):
             line = document.line(("kind",))
         said = f"version {quote(f'{group}/{version}' if group else version)}"

@@ -39,6 +39,17 @@ class GoValueError(ValueError):
     """A text that Go's parser of that type refuses; its text is Go's own."""
 
 
+_NO_UTF8: Final = re.compile("[\udc80-\udcff]")
+
+
+def go_text(data: bytes | str) -> str:
+    """Return what encoding/json makes of a Go string: each byte that is no UTF-8 becomes a replacement character.
+
+    In a str such bytes are those that "surrogateescape" has put there.
+    """
+    return _NO_UTF8.sub("\ufffd", data if isinstance(data, str) else data.decode("utf-8", "surrogateescape"))
+
+
 def quote(text: str, mark: str = '"') -> str:
     """Quote as `%q` does: escapes for control characters, everything printable as it is."""
     out = []

@@ -7,15 +7,12 @@ went well to the end; errors of the step to JSON (keys, infinities) come last. O
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import Any
 
+from .gotext import go_text
 from .goyaml_nodes import Document, Node, YAMLError
-from .goyaml_scalars import MERGE, ScalarError, resolve
+from .goyaml_scalars import BINARY, MERGE, ScalarError, resolve
 from .goyaml_text import format_float, go_syntax, json_float
-
-# go-yaml's limit of the nesting of flow collections and of indentations.
-MOST_DEPTH = 10_000
 
 # Up to so many decoded nodes 99 % of them may come out of aliases, from the second number on 10 %.
 _FEW, _MANY = 400_000, 4_000_000
@@ -27,7 +24,8 @@ class _Set:
     __slots__ = ("identity", "key", "key_line", "line", "value")
 
     def __init__(self, key: Any, key_line: int, value: _Value, line: int) -> None:
-        self.identity = (type(key), key)
+        # NaN is no key that could be found again.
+        self.identity = (type(key), key if key == key else self)
         self.key = key
         self.key_line = key_line
         self.value = value
@@ -68,10 +66,9 @@ class _Open:
 
 
 class Composer:
-    """Takes the events of one document and gives its tree. `hidden`: letters, and what they stand for in the file."""
+    """Takes the nodes of one document in order and gives its tree. Lines are 1-based."""
 
-    def __init__(self, hidden: Mapping[str, str]) -> None:
-        self._hidden = str.maketrans(dict(hidden))
+    def __init__(self) -> None:
         self._open: list[_Open] = []
         self._anchors: dict[str, _Open | _Value] = {}
         self._root: _Value | None = None
@@ -81,24 +78,15 @@ class Composer:
         self._key_error: YAMLError | None = None
         self._infinite = False
 
-    @property
-    def awaits_value(self) -> bool:
-        """Say whether the innermost mapping has a key whose value has not come yet."""
-        return bool(self._open) and self._open[-1].key is not None
-
-    def scalar(self, event: Any) -> None:
-        """Take a scalar: a plain or tagged one is resolved, a quoted one is text."""
-        line = event.start_mark.line + 1
-        text = event.value if event.value.isascii() else event.value.translate(self._hidden)
-        tag = event.tag or ""
-        implicit = event.implicit[0]
+    def scalar(self, line: int, text: str, tag: str, anchor: str | None, *, implicit: bool) -> None:
+        """Take a scalar: a plain (`implicit`) or tagged one is resolved, a quoted one is text."""
         raw: Any = text
-        if tag or implicit:
+        if (tag or implicit) and not self._is_merged():
             try:
                 raw = resolve(tag, text)
             except ScalarError as error:
                 self._fail(str(error), line)
-        value = raw
+        value = go_text(raw) if tag == BINARY else raw
         if type(raw) is float:
             if not math.isfinite(raw):
                 self._infinite = True
@@ -107,16 +95,16 @@ class Composer:
         done = _Value(Node(value, line), raw, 1)
         done.is_merge = text == "<<" and (implicit or tag == MERGE)
         self._decoded += 1
-        if event.anchor:
-            self._anchors[event.anchor] = done
+        if anchor:
+            self._anchors[anchor] = done
         self._add(done, line)
 
-    def start(self, event: Any, *, mapping: bool) -> None:
+    def start(self, line: int, anchor: str | None, *, mapping: bool) -> None:
         """Take the start of a mapping or a sequence."""
-        collection = _Open(event.start_mark.line + 1, event.anchor, mapping=mapping)
+        collection = _Open(line, anchor, mapping=mapping)
         self._decoded += 1
-        if event.anchor:
-            self._anchors[event.anchor] = collection
+        if anchor:
+            self._anchors[anchor] = collection
         self._open.append(collection)
 
     def end(self) -> None:
@@ -127,12 +115,11 @@ class Composer:
             self._anchors[collection.anchor] = done
         self._add(done, collection.line)
 
-    def alias(self, event: Any) -> None:
+    def alias(self, line: int, name: str) -> None:
         """Take an alias: the node again, with all that decoding it again costs and complains of.
 
         Raises YAMLError where there is no such anchor yet.
         """
-        name, line = event.anchor, event.start_mark.line + 1
         target = self._anchors.get(name)
         if target is None:
             raise YAMLError(f"yaml: unknown anchor '{name}' referenced", line)
@@ -165,6 +152,14 @@ class Composer:
             _refuse_infinities(root.node)
         return Document(root.node, tuple(root.complaints))
 
+    def _is_merged(self) -> bool:
+        """Say whether what comes is the value of a merge key, or an item of it: a scalar there is not decoded."""
+        place = len(self._open) - 1
+        if place > 0 and not self._open[place].mapping:
+            place -= 1
+        key = self._open[place].key if place >= 0 else None
+        return key is not None and key.is_merge
+
     def _fail(self, text: str, line: int) -> None:
         self._decode_error = self._decode_error or YAMLError(f"yaml: {text}", line)
 
@@ -185,7 +180,7 @@ class Composer:
         elif parent.key is None:
             parent.key = done
             if not done.is_merge and (done.log is not None or done.parts is not None):
-                self._fail(f"invalid map key: {go_syntax(done.node.value)}", line)
+                self._fail(f"invalid map key: {_syntax(done)}", line)
         else:
             key, parent.key = parent.key, None
             if key.is_merge:
@@ -235,7 +230,7 @@ class Composer:
         """Return the text that a key becomes in JSON."""
         key = entry.key
         if isinstance(key, str):
-            return key
+            return go_text(key)
         if isinstance(key, bool):
             return "true" if key else "false"
         if isinstance(key, float):
@@ -244,11 +239,46 @@ class Composer:
         if isinstance(key, int) and key < 1 << 63:
             return str(key)
         kind, shown = ("%!s(<nil>)", "<nil>") if key is None else ("uint64", f"{key:#x}")
-        value = entry.value.node.value
-        told = "<nil>" if value is None else go_syntax(value)
+        value = entry.value
+        is_nil = value.log is None and value.parts is None and value.raw is None
+        told = "<nil>" if is_nil else _syntax(value)
         text = f"unsupported map key of type: {kind}, key: {shown}, value: {told}"
         self._key_error = self._key_error or YAMLError(text, entry.key_line)
         return ""
+
+
+# In which order the fmt package prints keys of several types: it goes by where a build has put the types.
+_KEY_TYPES = (type(None), str, int, float, bool)
+
+
+def _key_order(entry: _Set) -> tuple[int, bool, Any]:
+    key = entry.key
+    return _KEY_TYPES.index(type(key)), type(key) is int and key < 1 << 63, 0 if key is None else key
+
+
+def _syntax(value: _Value) -> str:
+    """Return what the verb %#v prints of a decoded node, as it is before the step to JSON; any depth of nesting."""
+    out: list[str] = []
+    waiting: list[_Value | str] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, str):
+            out.append(item)
+        elif item.log is not None:
+            last = {entry.identity: entry for entry in item.log if isinstance(entry, _Set)}
+            entries = sorted(last.values(), key=_key_order)
+            waiting.append("}")
+            for at in range(len(entries) - 1, -1, -1):
+                waiting += (entries[at].value, f"{', ' if at else ''}{go_syntax(entries[at].key)}:")
+            waiting.append("map[interface {}]interface {}{")
+        elif item.parts is not None:
+            waiting.append("}")
+            for at in range(len(item.parts) - 1, -1, -1):
+                waiting += (item.parts[at], ", " if at else "")
+            waiting.append("[]interface {}{")
+        else:
+            out.append(go_syntax(item.raw))
+    return "".join(out)
 
 
 def _refuse_infinities(root: Node) -> None:

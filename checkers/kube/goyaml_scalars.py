@@ -10,6 +10,8 @@ import re
 from datetime import datetime
 from typing import Any
 
+from .gotext import GoValueError, parse_float
+
 PREFIX = "tag:yaml.org,2002:"
 STR, BOOL, INT, FLOAT, NULL, TIMESTAMP, BINARY, MERGE = (
     PREFIX + name for name in ("str", "bool", "int", "float", "null", "timestamp", "binary", "merge")
@@ -25,7 +27,6 @@ _WORDS: dict[str, tuple[str, Any]] = {
     **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), (FLOAT, float("-inf"))),
 }
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", re.ASCII)
-_DOT_FLOAT = re.compile(r"\.[0-9]+([eE][-+]?[0-9]+)?", re.ASCII)
 _INTEGER = re.compile(r"([-+]?)(?:0[xX]([0-9a-fA-F]+)|0[bB]([01]+)|0[oO]?([0-7]+)|([1-9][0-9]*|0))", re.ASCII)
 _TIMESTAMP = re.compile(
     r"(\d{4})-(\d{1,2})-(\d{1,2})"
@@ -82,8 +83,10 @@ def _meaning(tag: str, text: str) -> tuple[str, Any]:
         return _WORDS[text]
     first = text[0]
     if first == ".":
-        number = _float(text) if _DOT_FLOAT.fullmatch(text) else None
-        return (STR, text) if number is None else (FLOAT, number)
+        try:
+            return FLOAT, parse_float(text)
+        except GoValueError:
+            return STR, text
     if not (first in "+-" or "0" <= first <= "9"):
         return STR, text
     if tag in ("", TIMESTAMP) and _is_timestamp(text):
@@ -107,7 +110,8 @@ def short(tag: str) -> str:
 def resolve(tag: str, text: str) -> Any:
     """Return the value of a plain or tagged scalar.
 
-    Raises ScalarError where the tag and the text do not go together. Unknown tags are ignored.
+    Raises ScalarError where the tag and the text do not go together. Unknown tags are ignored. What is packed as
+    `!!binary` is text with surrogates for the bytes that are no UTF-8.
     """
     if tag == BINARY:
         try:
@@ -117,12 +121,13 @@ def resolve(tag: str, text: str) -> Any:
             raw = binascii.a2b_base64(packed, strict_mode=True)
         except (binascii.Error, ValueError) as error:
             raise ScalarError("!!binary value contains invalid base64 data") from error
-        return raw.decode("utf-8", "replace")
+        return raw.decode("utf-8", "surrogateescape")
     if tag not in _RESOLVABLE:
         return text
     found, value = _meaning(tag, text)
     if tag in ("", found, STR):
         return value
-    if tag == FLOAT and found == INT:
+    # An uint64 is not made a float.
+    if tag == FLOAT and found == INT and value < 1 << 63:
         return float(value)
     raise ScalarError(f"cannot decode {short(found)} `{text}` as a {short(tag)}")

@@ -108,10 +108,9 @@ def format_float(value: float, bits: int = 64) -> str:
         return "+Inf" if value > 0 else "-Inf"
     if math.isnan(value):
         return "NaN"
-    try:
-        sign, digits, point = _shortest(value, bits)
-    except OverflowError:
+    if bits == 32 and math.isinf(struct.unpack("f", struct.pack("f", value))[0]):
         return "+Inf" if value > 0 else "-Inf"
+    sign, digits, point = _shortest(value, bits)
     exponent = point - 1
     if exponent < -4 or exponent >= 6:
         tail = f".{digits[1:]}" if digits[1:] else ""
@@ -120,7 +119,7 @@ def format_float(value: float, bits: int = 64) -> str:
 
 
 def go_syntax(value: object) -> str:
-    """Return a decoded YAML value as the verb %#v prints it inside an interface{}."""
+    """Return a scalar of YAML as the verb %#v prints it inside an interface{}."""
     if value is None:
         return "interface {}(nil)"
     if isinstance(value, bool):
@@ -129,9 +128,6 @@ def go_syntax(value: object) -> str:
         return quote(value)
     if isinstance(value, float):
         return format_float(value)
-    if isinstance(value, Mapping):
-        inner = ", ".join(f"{go_syntax(k)}:{go_syntax(v)}" for k, v in value.items())
-        return f"map[interface {{}}]interface {{}}{{{inner}}}"
-    if isinstance(value, list | tuple):
-        return "[]interface {}{" + ", ".join(map(go_syntax, value)) + "}"
-    return str(value)
+    assert isinstance(value, int)
+    # What does not fit into an int is an uint64, and those are printed in base 16.
+    return f"{value:#x}" if value >= 1 << 63 else str(value)

@@ -13,7 +13,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .gotext import quote
+from .goyaml_json import WrittenNumber
 from .goyaml_nodes import Node, YAMLError
+from .goyaml_text import json_float
 
 # sigs.k8s.io/json keeps no more strict errors than this.
 _MOST_STRICT = 100
@@ -117,6 +119,8 @@ class _Decoder:
             number = node.value
             if isinstance(number, int) and -(1 << 63) <= number < 1 << 63:
                 return number
+            if isinstance(number, float):
+                number = number.text if isinstance(number, WrittenNumber) else json_float(number)
             return self._wrong(node, into, f"number {number}", existing)
         if into.kind == kind:
             return node.value
@@ -246,9 +250,9 @@ def decode_time(node: Node, existing: Any, where: str) -> Any:
 
 
 def _time_quote(text: str) -> str:
-    """Quote as Go's time package does: every byte that is no printable ASCII by its number."""
+    """Quote as Go's time package does: a byte that is a control character or no ASCII by its number."""
     escaped = "".join(f"\\{c}" if c in '"\\\\' else c for c in text)
-    return '"' + "".join(c if " " <= c < "\x7f" else "".join(f"\\x{b:02x}" for b in c.encode()) for c in escaped) + '"'
+    return '"' + "".join(c if " " <= c < "\x80" else "".join(f"\\x{b:02x}" for b in c.encode()) for c in escaped) + '"'
 
 
 OBJECT_META = struct_type(
