@@ -139,12 +139,12 @@ class LogCheck:
         file, verdicts = self._files[-1], piece.verdicts
         base = file.lines
         for told in piece.judged:
-            index = told.verdict
+            index = told[1]
             if index < 0:
-                self._add_problems(told.problems, base + told.line)
+                self._add_problems(told[9], base + told[0])
                 self._order.unreadable()
             else:
-                self._event(told, verdicts[index], base + told.line, file)
+                self._event(told, verdicts[index], base + told[0], file)
         file.lines += piece.lines
         file.size += piece.size
 

@@ -23,6 +23,8 @@ _ROW: Final = 20
 _LONE: Final = 3
 #: So many lines after an event that ends before it began tell whether the clock went back.
 _WITNESSES: Final = 3
+#: And so many of them at least, where the log goes on: a line that waited for the disk is no clock.
+_ENOUGH: Final = 2
 
 
 @dataclass(slots=True)
@@ -118,18 +120,18 @@ class LogClock:
     def _witness(self, text: str) -> Iterator[Finding]:
         waiting = []
         for early in self._early:
-            early.explained = early.explained and text < early.received
-            early.witnesses += 1
-            if early.explained and early.witnesses < _WITNESSES:
+            before = early.explained and text < early.received
+            early.witnesses += before
+            if before and early.witnesses < _WITNESSES:
                 waiting.append(early)
             else:
-                yield self._told(early)
+                yield self._told(early, _ENOUGH)
         self._early = waiting
 
     @staticmethod
-    def _told(early: _EndsEarly) -> Finding:
+    def _told(early: _EndsEarly, enough: int = 1) -> Finding:
         finding = early.finding
-        if early.explained and early.witnesses:
+        if early.witnesses >= enough:
             problem = Problem("clock-back", finding.problem.message + ", as for the lines after it")
             return Finding(finding.file, finding.line, problem, finding.audit_id)
         return finding

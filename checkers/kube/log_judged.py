@@ -10,7 +10,7 @@ import re
 import zlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final
 
 import msgspec
 
@@ -23,6 +23,13 @@ from .log_verdict import EventJudge, Verdict, managed_fields
 
 #: A line longer than this is passed over: the API server never writes one.
 LONGEST_LINE: Final = 64 << 20
+_AUDIT_ID: Final = b'"auditID":"'
+_RECEIVED: Final = b'"requestReceivedTimestamp":"'
+_BETWEEN: Final = b'","stageTimestamp":"'
+#: An auditID further on is none of kube-apiserver's.
+_HEAD: Final = 120
+#: Longer lines are not remembered.
+_SHORT: Final = 2500
 _MANAGED: Final = b'"managedFields":'
 _UUID: Final = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}")
 _DAY: Final = 86_400
@@ -30,23 +37,15 @@ _REMEMBERED: Final = 20_000
 _FEW: Final = 4096
 
 
-class JudgedLine(NamedTuple):
-    """One line. `line` is 1-based in the piece; `verdict` its index among the piece's verdicts, -1 for no event.
+# No class of its own: there is one for every line, and they are sent between processes.
+JudgedLine = tuple[int, int, str, str, str, str, int, int, int, tuple[Problem, ...]]
+"""One line: its number (1-based in the piece), the index of its verdict among the piece's (-1 for no event), auditID,
+stage, the times it was received and written, both in seconds since 1970 (-1 where there is no such time), a number that
+is equal for the events of one request, and the problems that are not the verdict's.
+"""
 
-    `asked` is equal for the events of one request. Times are the event's; the seconds are since 1970, -1 where there
-    is no such time. `problems` are those that are not the verdict's.
-    """
-
-    line: int
-    verdict: int
-    audit_id: str = ""
-    stage: str = ""
-    received: str = ""
-    written: str = ""
-    received_second: int = -1
-    second: int = -1
-    asked: int = 0
-    problems: tuple[Problem, ...] = ()
+# What is known of a line that differs from another one in its auditID and its times alone.
+_Alike = tuple[int, str, int]
 
 
 @dataclass(slots=True)
@@ -65,6 +64,7 @@ class LineJudge:
     def __init__(self, policy: Policy) -> None:
         self._judge = EventJudge(policy)
         self._known: dict[tuple[object, ...], tuple[int, int]] = {}
+        self._alike: dict[tuple[bytes, bytes, bytes], _Alike] = {}
         self._indices: dict[Verdict, int] = {}
         self._verdicts: list[Verdict] = []
         self._seconds: dict[str, int] = {}
@@ -93,7 +93,7 @@ class LineJudge:
         """Return what was judged since the last time. Verdicts that were given before keep their indices."""
         piece = self._piece
         if len(self._verdicts) > _FEW:
-            self._known, self._indices, self._verdicts = {}, {}, []
+            self._known, self._indices, self._verdicts, self._alike = {}, {}, [], {}
         self._piece = JudgedLines(verdicts=self._verdicts)
         return piece
 
@@ -118,48 +118,80 @@ class LineJudge:
         self._skipping = False
         if skipped:
             self._piece.lines += 1
-            self._piece.judged.append(
-                JudgedLine(self._piece.lines, -1, problems=(Problem("huge", f"{length >> 20} MiB"),))
-            )
+            self._no_event(Problem("huge", f"{length >> 20} MiB"))
         else:
             self._line(line, cut=cut)
 
+    def _no_event(self, problem: Problem) -> None:
+        self._piece.judged.append((self._piece.lines, -1, "", "", "", "", -1, -1, 0, (problem,)))
+
     def _line(self, line: bytes, *, cut: bool = False) -> None:
+        """Judge a line; this is what every line goes through."""
         piece = self._piece
         piece.lines += 1
+        # Most lines have no body, and are as one before but for auditID and times: these are cut out.
+        begin = line.find(_AUDIT_ID, 0, _HEAD)
+        times = line.rfind(_RECEIVED) + len(_RECEIVED)
+        shape = None
+        if begin > 0 and len(line) < _SHORT and line[times + 27 : times + 47] == _BETWEEN:
+            shape = (line[:begin], line[begin + 47 : times], line[times + 74 :])
+            alike = self._alike.get(shape)
+            if alike is not None:
+                audit_id = line[begin + 11 : begin + 47].decode("ascii", "replace")
+                received = line[times : times + 27].decode("ascii", "replace")
+                text = line[times + 47 : times + 74].decode("ascii", "replace")
+                received_second, second = self._second(received), self._second(text)
+                if second >= 0 and received_second >= 0 and _UUID.fullmatch(audit_id) is not None:
+                    index, stage, asked = alike
+                    if stage != RECEIVED or text == received:
+                        piece.judged.append(
+                            (piece.lines, index, audit_id, stage, received, text, received_second, second, asked, ())
+                        )
+                        return
+        self._parsed(line, shape, cut=cut)
+
+    def _parsed(self, line: bytes, shape: tuple[bytes, bytes, bytes] | None, *, cut: bool) -> None:
+        """Judge a line by all that is in it."""
+        piece = self._piece
         try:
             event = decode_line(line)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             if line.strip():
-                piece.judged.append(JudgedLine(piece.lines, -1, problems=(_not_an_event(line, cut=cut),)))
+                self._no_event(_not_an_event(line, cut=cut))
             return
         if (not event.auditID and not event.stage) or (not event.level and not event.kind):
-            problem = Problem("not-an-event", unreadable(line).message)
-            piece.judged.append(JudgedLine(piece.lines, -1, problems=(problem,)))
+            self._no_event(Problem("not-an-event", unreadable(line).message))
             return
         index, asked = self._verdict(event)
-        received, text, audit_id = event.requestReceivedTimestamp, event.stageTimestamp, event.auditID
+        received, text, audit_id, stage = (
+            event.requestReceivedTimestamp,
+            event.stageTimestamp,
+            event.auditID,
+            event.stage,
+        )
         received_second, second = self._second(received), self._second(text)
+        problems: tuple[Problem, ...] = ()
         if (
             encode_line(event) != line
             or has_unescaped(line)
-            or len(audit_id) != 36
             or _UUID.fullmatch(audit_id) is None
             or len(text) != 27
             or len(received) != 27
             or second < 0
             or received_second < 0
-            or (event.stage == RECEIVED and text != received)
+            or (stage == RECEIVED and text != received)
             or (_MANAGED in line and self._verdicts[index].omits_managed_fields)
         ):
             problems = tuple(self._problems(event, line, self._verdicts[index], received_second, second))
             received, text = normal_time(received) or received, normal_time(text) or text
-        else:
-            problems = ()
+        elif shape is not None and not is_there(event.requestObject) and not is_there(event.responseObject):
+            begin, times = len(shape[0]) + 11, line.rfind(_RECEIVED) + len(_RECEIVED)
+            if line[begin : begin + 36].decode() == audit_id and line[times : times + 27].decode() == received:
+                if len(self._alike) >= _REMEMBERED:
+                    self._alike.clear()
+                self._alike[shape] = index, stage, asked
         piece.judged.append(
-            JudgedLine(
-                piece.lines, index, audit_id, event.stage, received, text, received_second, second, asked, problems
-            )
+            (piece.lines, index, audit_id, stage, received, text, received_second, second, asked, problems)
         )
 
     def _verdict(self, event: LogLine) -> tuple[int, int]:

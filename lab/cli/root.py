@@ -24,6 +24,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "history": ("lab.cli.texts:history", "Show what was done so far, with the grades."),
     "collect": ("lab.cli.grading:collect", "Write what a grade looks at into one file, for later or for someone else."),
     "policy": ("lab.cli.policy:policy", "Check, explain and compare audit policies; no cluster needed."),
+    "log": ("lab.cli.log:log", "Check an audit log against a policy; count what is in one."),
     "demo": ("lab.cli.demo:demo", "Watch the whole job done on a node of its own, right and wrong."),
     "doctor": ("lab.cli.doctor:doctor", "Say what works on this machine, and what to do about the rest."),
     "completion": ("lab.cli.completion:completion", "Print the script that completes cks-lab in your shell."),
