@@ -442,7 +442,8 @@ def _running(
     expected: str,
 ) -> CheckResult:
     where = Where(manifest.path)
-    newest = next((c for c in containers if c.get("name") == manifest.container.name), None)
+    # Where only processes could be seen, their containers' names are not known.
+    newest = next((c for c in containers if c.get("name") in (manifest.container.name, None)), None)
     if newest is None:
         trouble = seen.trouble
         found = f"there is no container of it: {trouble.message}" if trouble else "there is no container of it"

@@ -127,7 +127,7 @@ def _compare(
     pod, container = entry.pod, entry.api_server
     assert pod is not None
     assert container is not None
-    own = next((c for c in seen if c["name"] == container.name), None)
+    own = next((c for c in seen if c["name"] in (container.name, None)), None)
     if own is None:
         if waited > no_container:
             return Settled("refused", waited, "the kubelet makes no container")

@@ -4,7 +4,9 @@ Everything is asked with what every node has: crictl, journalctl and the API. No
 """
 
 import contextlib
+import datetime
 import json
+import re
 import secrets
 import time
 from typing import Any, Dict, List, Mapping, Optional, Sequence
@@ -35,12 +37,22 @@ def live_facts(host: Host, task: Mapping[str, Any]) -> Dict[str, Any]:
             facts["probe"] = _probe(host, task["log_file"])
     except NoAccess as error:
         unknown["apiserver"] = str(error)
-    for name, learn in (("containers", containers), ("kubelet_log", _kubelet_log)):
-        try:
-            facts[name] = learn(host)
-        except NoAnswer as error:
-            unknown[name] = str(error)
+    try:
+        facts["containers"] = containers(host)
+    except NoAnswer as error:
+        unknown["containers"] = str(error)
+        found = processes(host)
+        # That it does not run is known only where nothing answers either.
+        facts["containers"] = None if not found and _answers(facts["apiserver"]) else found
+    try:
+        facts["kubelet_log"] = _kubelet_log(host)
+    except NoAnswer as error:
+        unknown["kubelet_log"] = str(error)
     return dict(facts, unknown=unknown)
+
+
+def _answers(apiserver: Optional[Dict[str, Any]]) -> bool:
+    return apiserver is None or "status" in apiserver["readyz"]
 
 
 def containers(host: Host, newest_only: bool = False) -> List[Dict[str, Any]]:
@@ -106,6 +118,59 @@ def _container(host: Host, item: Mapping[str, Any], name: str, pod: str, labels:
         ],
         "last_lines": _last_lines(host, status.get("logPath")),
     }
+
+
+_FIND = """for each in /proc/[0-9]*/comm; do
+    if read -r name < "$each" && [ "$name" = kube-apiserver ]; then echo "${each%/comm}"; fi
+done 2>/dev/null"""
+_TICKS = 100
+"""The unit of times in /proc/PID/stat: USER_HZ, a hundredth of a second on every Linux."""
+
+
+def processes(host: Host) -> List[Dict[str, Any]]:
+    """Return the API servers that run, as `containers` does, by /proc: for a node whose crictl does not answer.
+
+    The container's `name` is not known then (null), nor its pod; `host` of a mount is its place in its file system.
+    """
+    found = []
+    with contextlib.suppress(NoAnswer):
+        for folder in host.run(["sh", "-c", _FIND], _RUN_TIMEOUT).stdout.decode("ascii", "replace").split():
+            with contextlib.suppress(Missing, Unreadable, ValueError, LookupError):
+                found.append(_process(host, folder))
+    return sorted(found, key=lambda c: c["started"], reverse=True)
+
+
+def _process(host: Host, folder: str) -> Dict[str, Any]:
+    words = host.read(folder + "/cmdline", 1 << 20).decode("utf-8", "replace").split("\0")
+    # The name before it, in parentheses, may hold blanks.
+    ticks = int(host.read(folder + "/stat", 1 << 16).rpartition(b")")[2].split()[19])
+    booted = int(next(x for x in host.read("/proc/stat", 1 << 20).splitlines() if x.startswith(b"btime ")).split()[1])
+    since = datetime.timedelta(seconds=booted + ticks / _TICKS)
+    started = (datetime.datetime(1970, 1, 1) + since).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    mounts = []
+    for line in host.read(folder + "/mountinfo", 1 << 20).decode("utf-8", "replace").splitlines():
+        root, point, options = (re.sub(r"\\([0-7]{3})", _byte, field) for field in line.split()[3:6])
+        mounts.append({"host": root, "container": point, "read_only": "ro" in options.split(",")})
+    return {
+        "id": "process " + folder.rpartition("/")[2],
+        "name": None,
+        "pod": "",
+        "namespace": "",
+        "uid": "",
+        "state": "running",
+        "attempt": 0,
+        "created": started,
+        "started": started,
+        "finished": None,
+        "exit_code": None,
+        "argv": words[:-1],
+        "mounts": mounts,
+        "last_lines": [],
+    }
+
+
+def _byte(match: "re.Match[str]") -> str:
+    return chr(int(match.group(1), 8))
 
 
 def _moment(value: object) -> Optional[str]:
