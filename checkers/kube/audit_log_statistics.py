@@ -155,7 +155,7 @@ class LogStatistics:
 
     def _decides_nothing_of(self, later: LogStatistics) -> bool:
         """Whether the other part says the same to one who knows this part's start."""
-        if self.started is None or self.started == later.started:
+        if self.started is None:
             return True
         if later.first_start is not None:
             return later.first_start > self.started and not same_start(self.started, later.first_start)

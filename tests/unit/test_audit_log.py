@@ -177,12 +177,12 @@ def test_events_with_a_nonce_are_kept_whole() -> None:
     body = {"data": {"x": "probe-7-c"}}
     data = log(
         event(auditID="probe-7-a", level="Request", requestObject={}),
-        event(objectRef={"resource": "configmaps", "name": "probe-7-b"}),
-        event(requestObject=body),
+        event(auditID="x-probe-7-b", objectRef={"resource": "configmaps", "name": "probe-7-c"}),
+        event(requestObject=body, requestURI="/probe-7-c"),
         event(auditID="probe-8"),
     )
     statistics = read_log([data], nonces=("probe-7-a", "probe-7-b", "probe-7-c"))
-    assert [found.auditID for found in statistics.found] == ["probe-7-a", "a"]
+    assert [found.auditID for found in statistics.found] == ["probe-7-a", "x-probe-7-b"]
     assert [found.has_request_object for found in statistics.found] == [True, False]
     assert statistics.events == 4
 
@@ -247,3 +247,65 @@ def test_an_empty_log_has_nothing_in_it() -> None:
     assert statistics.lines == statistics.events == 0
     assert statistics.first_time is None
     assert not statistics.truncated
+
+
+def test_an_event_over_lines_and_two_on_a_line_are_broken_wherever_they_stand() -> None:
+    one = log(event()).rstrip(b"\n")
+    over = one.replace(b',"stage"', b'\n,"stage"')
+    statistics = read_log([one + b"\n" + over + b"\n" + one + one + b"\n\n" + one + b"\n"])
+    assert (statistics.events, statistics.broken, statistics.first_broken, statistics.lines) == (2, 3, 2, 6)
+
+
+def test_a_line_nested_a_thousand_deep_is_no_crash() -> None:
+    deep = log(event()).replace(b'"auditID"', b'"x":' + b"[" * 100_000 + b"]" * 100_000 + b',"auditID"')
+    statistics = read_log([deep + log(event())])
+    assert (statistics.events, statistics.broken) == (1, 1)
+
+
+def test_words_that_come_after_a_long_look_are_counted_like_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(audit_log, "_FIRST_LOOK", 1)
+    blocks = [log(*(event(verb=verb, requestReceivedTimestamp=time) for _ in range(200))) for verb, time in _CHANGES]
+    statistics = read_log(blocks, since="2026-11-23T09:30:00Z")
+    assert {kind.verb: number for kind, number in statistics.classes.items()} == {"get": 600, "list": 200, "own": 200}
+    assert (statistics.broken, statistics.older, statistics.events) == (0, 200, 1200)
+
+
+_CHANGES = [
+    ("get", "2026-11-23T10:00:00.000000Z"),
+    ("get", "2026-11-23T10:00:00.000000Z"),
+    ("list", "2026-11-23T12:00:00.1+02:00"),
+    ("get", "2026-11-23T10:00:00Z"),
+    ("own", "2026-11-23T10:00:00.000000Z"),
+    ("get", "2026-11-23T09:00:00.000000Z"),
+]
+
+
+def test_a_gzip_says_what_is_wrong_with_it() -> None:
+    data = log(*(event(auditID=str(i)) for i in range(20_000)))
+    packed = gzip.compress(data)
+
+    def read(content: bytes, size: int = 1000) -> tuple[bytes, str | None]:
+        source = unpacked([content[at : at + size] for at in range(0, len(content), size)])
+        return b"".join(source), source.damaged
+
+    assert read(packed) == (data, None)
+    assert read(packed, 1) == (data, None)
+    assert read(packed + packed + b"\0" * 600) == (data * 2, None)
+    some, cut = read(packed[: len(packed) // 2])
+    assert data.startswith(some)
+    assert cut == f"the gzip is cut: nothing after byte {len(some)} is there"
+    assert read(packed[:-1])[1] is not None
+    assert "damaged" in str(read(packed[:5000] + b"\xff" * 50 + packed[5050:])[1])
+    behind, damage = read(packed + b"and more")
+    assert behind == data
+    assert "behind" in str(damage)
+    assert read(b"\x1f")[0] == b"\x1f"
+
+
+def test_files_end_where_they_end_and_lines_have_their_place() -> None:
+    one, two = log(event(), event())[:-1], log(event(level="Request"))
+    statistics = audit_log.read_logs([[one], [], [two]])
+    assert (statistics.events, statistics.broken, statistics.truncated) == (3, 0, True)
+    assert statistics.file_lines == (2, 0, 1)
+    assert statistics.place(max(statistics.examples.values())) == (2, 1)
+    assert statistics.place(2) == (0, 2)
