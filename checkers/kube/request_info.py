@@ -5,8 +5,10 @@ Source: facts §G; kube-apiserver 1.34, apiserver/pkg/endpoints/request.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from urllib.parse import unquote_plus
 
 Query = Mapping[str, list[str]]
 
@@ -93,11 +95,41 @@ def _is_integer(values: Sequence[str] | None) -> bool:
 
 
 def exact_field(selector: str, field: str) -> str:
-    """Return the one value that a field selector demands of a field, or "" where it demands none."""
-    for term in selector.split(","):
-        if "!=" in term:
-            continue
-        key, equals, value = term.partition("==" if "==" in term else "=")
-        if equals and key.strip() == field:
-            return value if value not in (".", "..") and not set(value) & set("/%") else ""
-    return ""
+    """Return the one value that a field selector demands of a field, or "" where it demands none.
+
+    A selector with a term that Kubernetes cannot read demands nothing; nor does a value that is no part of a path.
+    """
+    found: str | None = None
+    for term in _TERM.findall(selector):
+        split = _FIELD.fullmatch(term) if term else None
+        value = _unescaped(split[3]) if split else None
+        if term and (split is None or value is None):
+            return ""
+        if split is not None and found is None and split[1] == field and split[2] != "!=":
+            found = value
+    return "" if found is None or found in (".", "..") or set(found) & set("/%") else found
+
+
+# Terms are apart by commas, and a backslash makes the letter behind it an ordinary one.
+_TERM = re.compile(r"(?:^|(?<=,))(?:\\.|[^,\\])*(?:\\$)?", re.DOTALL)
+_FIELD = re.compile(r"((?:\\.|[^\\!=]|!(?!=))*)(!=|==|=)(.*)", re.DOTALL)
+
+
+def _unescaped(value: str) -> str | None:
+    """Return a selector's value without its escapes (`\\,` `\\=` `\\\\`), None where it is none."""
+    if re.fullmatch(r"(?:\\[\\,=]|[^\\,=])*", value, re.DOTALL) is None:
+        return None
+    return re.sub(r"\\(.)", r"\1", value, flags=re.DOTALL)
+
+
+def query_of(text: str) -> dict[str, list[str]]:
+    """Return the parameters of a URL's query. Source: Go's net/url: a pair with `;` or a bad escape is left out."""
+    found: dict[str, list[str]] = {}
+    for pair in text.split("&"):
+        name, _, value = pair.partition("=")
+        if pair and ";" not in pair and not _BAD_ESCAPE.search(pair):
+            found.setdefault(unquote_plus(name), []).append(unquote_plus(value))
+    return found
+
+
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")

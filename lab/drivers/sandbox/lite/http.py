@@ -16,7 +16,9 @@ from email.utils import formatdate
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
-from urllib.parse import parse_qs, unquote
+from urllib.parse import unquote
+
+from checkers.kube.request_info import query_of
 
 MAX_HEAD = 1 << 20
 MAX_BODY = 3 * (1 << 20) + 1
@@ -51,7 +53,7 @@ class HttpRequest:
     def __post_init__(self) -> None:
         path, _, query = self.target.partition("?")
         self.path = unquote(path)
-        self.query = parse_qs(query, keep_blank_values=True) if query else {}
+        self.query = query_of(query) if query else {}
 
     def header(self, name: str, default: str = "") -> str:
         """Return the first value of a header (name in lower case)."""
