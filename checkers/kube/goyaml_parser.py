@@ -47,10 +47,14 @@ _NO_FLOW_KEY: Final = frozenset((VALUE, FLOW_ENTRY, FLOW_MAPPING_END))
 _NO_FLOW_VALUE: Final = frozenset((FLOW_ENTRY, FLOW_MAPPING_END))
 
 
+#: So many steps take half a second; there is about one a word.
+_MOST_STEPS: Final = MOST_WORDS // 2
+
+
 def parse(read: Characters, composer: Composer) -> None:
     """Give the first document's nodes to the composer. Raises YAMLError, TooBig."""
     parser = _Parser(read, composer)
-    for _ in range(MOST_WORDS):
+    for _ in range(_MOST_STEPS):
         if parser.done:
             return
         parser.step()
