@@ -14,6 +14,10 @@ from . import gotext
 from .apiserver_flag_table import ADMISSION_PLUGINS
 
 _MODES: Final = ("batch", "blocking", "blocking-strict")
+_OIDC: Final = (
+    "ca-file", "client-id", "groups-claim", "groups-prefix", "issuer-url", "required-claim", "signing-algs",
+    "username-claim", "username-prefix",
+)  # fmt: skip
 _FORMATS: Final = ("legacy", "json")
 _AUTHORIZATION_MODES: Final = frozenset(("AlwaysAllow", "AlwaysDeny", "ABAC", "Webhook", "RBAC", "Node"))
 _MEDIA_TYPES: Final = (
@@ -258,6 +262,12 @@ def _validate_serving(flags: FlagValues) -> list[str]:
 
 def _validate_authentication(flags: FlagValues) -> list[str]:
     errors = []
+    if any(flags.given(f"oidc-{name}") for name in _OIDC):
+        if flags.get("authentication-config"):
+            errors.append("authentication-config file and oidc-* flags are mutually exclusive")
+        elif not (flags.get("oidc-issuer-url") and flags.get("oidc-client-id")):
+            together = "must be specified together when any oidc-* flags are set"
+            errors.append(f"oidc-issuer-url and oidc-client-id {together}")
     issuers = flags.get_list("service-account-issuer")
     for index, issuer in enumerate(issuers):
         if not issuer:
@@ -266,9 +276,25 @@ def _validate_authentication(flags: FlagValues) -> list[str]:
             errors.append(f"service-account-issuer {gotext.quote(issuer)} is already specified")
     if not issuers:
         errors.append("service-account-issuer is a required flag")
-    if not flags.get_list("service-account-key-file") and not flags.get("service-account-signing-key-file"):
+    if not flags.get_list("service-account-key-file") and not flags.get("service-account-signing-endpoint"):
         errors.append("either `--service-account-key-file` or `--service-account-signing-endpoint` must be set")
     return errors
+
+
+def validate_token_request(flags: FlagValues) -> list[str]:
+    """Return what is missing for signing tokens: a key, or a signer elsewhere, and who issues them.
+
+    Every server needs it; it is apart from `validate_options` since command lines are also judged without their files.
+    """
+    issuers = flags.get_list("service-account-issuer")
+    signs = flags.get("service-account-signing-key-file") or flags.get("service-account-signing-endpoint")
+    issued = bool(issuers and issuers[0])
+    if signs and issued:
+        return []
+    if not signs and not issued and not flags.get_list("api-audiences"):
+        return ["--service-account-signing-key-file and --service-account-issuer are required flags"]
+    names = "--service-account-signing-key-file, --service-account-issuer, and --api-audiences"
+    return [f"{names} should be specified together"]
 
 
 def _validate_authorization(flags: FlagValues) -> list[str]:

@@ -11,6 +11,7 @@ from dataclasses import replace
 from .apiserver_flag_table import Version
 from .host_tree import HostTree
 from .pod_folder import MANIFESTS, Folder, FolderEntry, folder_pods
+from .server_etcd import Etcd, etcd_of
 from .server_fate import Auditing, Forecast, Server, Surroundings
 from .server_start import LOG_FILE, ServerStart
 
@@ -35,7 +36,8 @@ def foretell(
     servers = folder.api_servers()
     if not servers:
         return _no_pod(folder)
-    forecasts = [_start(entry, tree, around or Surroundings(), version) for entry in servers]
+    etcd = etcd_of(folder)
+    forecasts = [_start(entry, tree, around or Surroundings(), version, etcd) for entry in servers]
     if len(forecasts) == 1:
         return forecasts[0]
     running = [forecast for forecast in forecasts if forecast.server in (Server.RUNS, Server.UNREACHABLE)]
@@ -51,11 +53,11 @@ def _agree(forecasts: list[Forecast]) -> bool:
     return len({(forecast.server, forecast.auditing, forecast.request_object) for forecast in forecasts}) == 1
 
 
-def _start(entry: FolderEntry, tree: HostTree, around: Surroundings, version: Version) -> Forecast:
+def _start(entry: FolderEntry, tree: HostTree, around: Surroundings, version: Version, etcd: Etcd | None) -> Forecast:
     assert entry.pod is not None
     container = entry.api_server
     assert container is not None
-    return ServerStart(entry.pod, container, tree, around, version, entry).run()
+    return ServerStart(entry.pod, container, tree, around, version, entry, etcd).run()
 
 
 def _no_pod(folder: Folder) -> Forecast:
