@@ -134,11 +134,6 @@ def _answers(
         yield job, answer(job.question)
 
 
-def shown(path: str) -> str:
-    """Return a path as text that can be written anywhere: bytes that are no UTF-8 become U+FFFD."""
-    return os.fsencode(path).decode("utf-8", "replace")
-
-
 def journal_of(output: Path | None, scenario: str | None) -> Journal:
     """Return the journal beside an output, or, without one that can be come back to, one that nobody sees."""
     if output is None or (output.exists() and not output.is_file()):

@@ -6,7 +6,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,18 +57,18 @@ def grade_bundles(
     write = renderer_of_many(form)
     sources = bundles(given)
     began = time.monotonic()
-    with journal_of(output, scenario) as journal, _stoppable(output, len(sources)) as counted:
-        with _bar(len(sources)) as bar:
+    with journal_of(output, scenario) as journal, _stoppable(journal.path is not None, len(sources)) as counted:
+        with ExitStack() as on_screen:
+            bars: list[ProgressBar[str]] = []
 
             def begun(tally: Tally) -> None:
                 counted.append(tally)
                 if tally.kept:
-                    say(f"{tally.kept} of {len(sources)} are graded already; going on.")
-                bar.update(tally.kept)
+                    say(f"{tally.kept} of {len(sources)} are graded already; going on with the rest.")
+                bars.append(on_screen.enter_context(_bar(len(sources) - tally.kept)))
 
             def done(source: str, tally: Tally) -> None:
-                rate = (tally.total - tally.kept) / max(time.monotonic() - began, 1e-9)
-                bar.update(1, f"{rate:.0f}/s")
+                bars[0].update(1, f"{(tally.total - tally.kept) / max(time.monotonic() - began, 1e-9):.0f}/s")
 
             tally, entries = grade_all(
                 sources,
@@ -93,20 +93,20 @@ def grade_bundles(
 
 
 @contextmanager
-def _stoppable(output: Path | None, total: int) -> Iterator[list[Tally]]:
+def _stoppable(kept: bool, total: int) -> Iterator[list[Tally]]:
     """Say at Ctrl-C what is kept and how to go on, and end the command; the list takes the counts, once there are."""
     counted: list[Tally] = []
     try:
         yield counted
     except KeyboardInterrupt:
         done = counted[0].total if counted else 0
-        if output is None:
+        if not kept:
             say(f"\nStopped after {done} of {total} bundles; with -o FILE they would have been kept.")
         else:
             say(f"\nStopped: {done} of {total} bundles are graded and kept. The same command goes on from there.")
         raise click.exceptions.Exit(EXIT_INTERRUPTED) from None
     except LabError as error:
-        if output is None or not counted or not counted[0].total:
+        if not (kept and counted and counted[0].total):
             raise
         hint = f"{error.hint}; what was graded is kept: the same command goes on from there"
         raise LabError(error.message, hint, exit_code=error.exit_code) from error

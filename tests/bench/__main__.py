@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import fcntl
+import itertools
 import os
 import re
 import shutil
@@ -26,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import log_commands
 from . import logs as long_logs
 
 if TYPE_CHECKING:
@@ -165,6 +167,15 @@ def grading() -> Iterator[Figure]:
         yield Figure("cks-lab grade --bundle, in all", whole, "s", 0.5, peer=("an empty python", bare))
 
 
+def bulk() -> Iterator[Figure]:
+    """A class of learners, of whom no two wrote the same."""
+    from . import bundles
+
+    with one_lab() as (driver, lab):
+        for what, value, unit, bar, peer in bundles.figures(driver, lab):
+            yield Figure(what, value, unit, bar, more_is_better=unit == "/s", peer=peer)
+
+
 def proof() -> Iterator[Figure]:
     """One policy that fails its wishes, one that keeps them: neither may be the slow case."""
     from checkers.kube.audit_policy import Level, load_policy
@@ -296,8 +307,8 @@ def pss(process: Path) -> int:
 
 
 def logs() -> Iterator[Figure]:
-    """A long log: how fast it is judged, and in how much memory."""
-    for what, value, bar, peer in long_logs.figures():
+    """A long log: how fast it is judged, and in how much memory; by a grade, and by the commands about logs."""
+    for what, value, bar, peer in itertools.chain(long_logs.figures(), log_commands.figures()):
         speed = "MB/s" in what
         yield Figure(what, value, "MB/s" if speed else "MB", bar, more_is_better=speed, peer=peer)
 
@@ -352,6 +363,7 @@ PARTS: dict[str, Callable[[], Iterator[Figure]]] = {
     "start": start,
     "edit": edit,
     "grade": grading,
+    "bulk": bulk,
     "proof": proof,
     "logs": logs,
     "screen": screen,
