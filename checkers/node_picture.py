@@ -14,7 +14,7 @@ from typing import Any
 from .evidence import Evidence, FileKind, Missing, NotAFile, Unreadable
 from .kube.apiserver_flags import FlagError, Flags, parse_flags
 from .kube.audit_policy import Policy, PolicyError, load_policy
-from .kube.container_view import ContainerView, Place, Resolved, Trouble, resolve
+from .kube.container_view import ContainerView, Place, Resolved, Trouble, is_luck, resolve
 from .kube.goyaml_nodes import TooBig
 from .kube.host_tree import NodeTree, clean, follow
 from .kube.pod_folder import Folder, FolderEntry, folder_pods, read_folder
@@ -202,7 +202,20 @@ class NodePicture:
         manifest = self.manifest
         if manifest is None or manifest.refusal:
             return None
-        return ContainerView(manifest.pod, manifest.container, self.tree)
+        view = ContainerView(manifest.pod, manifest.container, self.tree)
+        if view.ties and is_luck(manifest.container) and not self._reaches(view):
+            # Which of two mounts lies on top is luck with a runtime of old: where either is right, it is.
+            turned = ContainerView(manifest.pod, manifest.container, self.tree, last_on_top=False)
+            return turned if self._reaches(turned) else view
+        return view
+
+    def _reaches(self, view: ContainerView) -> bool:
+        """Say whether the server finds policy and log in a container with these mounts."""
+        if view.trouble is not None or self.command_line is None:
+            return False
+        files = (("audit-policy-file", self.wants.policy_file), ("audit-log-path", self.wants.log_file))
+        paths = [(self.command_line.flags.get(flag), wanted) for flag, wanted in files]
+        return all(path and view.locate(path).host_path == self.real(wanted) for path, wanted in paths)
 
     @property
     def trouble(self) -> Trouble | None:

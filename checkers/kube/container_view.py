@@ -16,6 +16,7 @@ from .host_tree import NO_SUCH_FILE, NOT_A_DIRECTORY, TOO_MANY_LINKS, Entry, Fou
 from .static_pod import Container, Mount, Pod, Volume, environment, expand
 
 _MOST_LINKS: Final = 40
+_MOST_IN_ORDER: Final = 7
 _TYPE_WORDS: Final = {
     "Directory": (FileKind.DIRECTORY, "a directory"),
     "DirectoryOrCreate": (FileKind.DIRECTORY, "a directory"),
@@ -44,7 +45,7 @@ class Resolved:
 
 
 def resolve(pod: Pod, container: Container, path: str) -> Resolved:
-    """Say what a path inside the container stands for: the longest mount path wins, the last listed of equals loses.
+    """Say what a path inside the container stands for: the longest mount path wins, of equals the last listed.
 
     A relative path starts at the working directory. Links are not followed: see ContainerView.
     """
@@ -52,7 +53,7 @@ def resolve(pod: Pod, container: Container, path: str) -> Resolved:
     best: Mount | None = None
     for mount in container.mounts:
         at = clean(mount.mount_path)
-        if covers(at, full) and (best is None or len(at) > len(clean(best.mount_path))):
+        if covers(at, full) and (best is None or len(at) >= len(clean(best.mount_path))):
             best = mount
     if best is None:
         return Resolved(full, None, None, None, read_only_root(container), False)
@@ -85,6 +86,15 @@ def sub_path_of(pod: Pod, container: Container, mount: Mount) -> tuple[str, tupl
 
 def read_only_root(container: Container) -> bool:
     return bool(container.raw.get("securityContext", {}).get("readOnlyRootFilesystem"))
+
+
+def is_luck(container: Container) -> bool:
+    """Whether the order of mounts at one place is luck with a runtime of old.
+
+    containerd sorts mounts by their depth. From 1.7 its sort is stable; before, Go's sort.Sort keeps the order of no
+    more than twelve, and five of them are the kubelet's and its own.
+    """
+    return len(container.mounts) > _MOST_IN_ORDER
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,16 +139,18 @@ class Place:
 class ContainerView:
     """A container's files as its process will see them, its mounts made on a scratch layer over the node's files.
 
-    `trouble` is set where the kubelet or the runtime would not get so far; the view is then of no use. Of two mounts at
-    the same place (`/x` and `/x/`) the first listed lies on top: seen so, but nobody promises it (`ties`).
+    `trouble` is set where the kubelet or the runtime would not get so far; the view is then of no use. `ties` are the
+    places of two mounts (`/x` and `/x/`): the last listed lies on top, unless the runtime's sort is luck (`is_luck`)
+    and `last_on_top` says that it was the first.
     """
 
-    def __init__(self, pod: Pod, container: Container, tree: HostTree) -> None:
+    def __init__(self, pod: Pod, container: Container, tree: HostTree, *, last_on_top: bool = True) -> None:
         self.pod = pod
         self.container = container
         self.scratch = Scratch(tree)
         self.mounts: dict[str, MountPoint] = {}
         self.ties: list[str] = []
+        self._last_on_top = last_on_top
         self.trouble: Trouble | None = self._check_types() or self._make_mounts()
 
     # What the kubelet does before it asks for a container.
@@ -253,7 +265,8 @@ class ContainerView:
         where = (*point.mount.path, "mountPath")
         if place.path in self.mounts:
             self.ties.append(place.path)
-            return None
+            if not self._last_on_top:
+                return None
         is_folder = point.kind is FileKind.DIRECTORY
         if place.entry is not None and (place.entry.kind is FileKind.DIRECTORY) != is_folder:
             hint = "Are you trying to mount a directory onto a file (or vice-versa)?"

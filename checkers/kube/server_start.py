@@ -15,7 +15,7 @@ from typing import Any, Final
 from .apiserver_flag_table import Version
 from .apiserver_flags import Flags
 from .audit_policy import Attributes, Level, Policy, evaluate
-from .container_view import ContainerView, Place, Trouble, covers
+from .container_view import ContainerView, Place, Trouble, covers, is_luck
 from .host_tree import HostTree, clean, follow
 from .pod_decode import Path
 from .pod_folder import FolderEntry
@@ -52,8 +52,13 @@ class ServerStart:
         blocker = self._init_container_that_never_ends()
         if blocker is not None:
             return self._fail(Server.NOT_RUNNING, f"init container {blocker.name} does not end", blocker.path)
-        view = ContainerView(self.pod, self.container, self.tree)
-        self.notes += [f"two mounts at {path}: which one lies on top is luck" for path in view.ties]
+        # A runtime that makes no mount read-only with all below it is one of old, whose sort is luck: seen to turn two.
+        luck = is_luck(self.container)
+        turned = luck and self.around.recursive_read_only is False
+        view = ContainerView(self.pod, self.container, self.tree, last_on_top=not turned)
+        if luck:
+            words = "which one lies on top is luck with containerd before 1.7"
+            self.notes += [f"two mounts at {path}: {words}" for path in view.ties]
         trouble = view.trouble or self._runtime_refuses()
         if trouble is not None:
             server = self._crashed() if trouble.created else Server.NOT_CREATED

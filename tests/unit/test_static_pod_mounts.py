@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from checkers.evidence import FileKind, FileStat, Missing, NotAFile
-from checkers.kube.container_view import ContainerView, resolve
+from checkers.kube.container_view import ContainerView, is_luck, resolve
 from checkers.kube.host_tree import Entry, NodeTree, Scratch, clean, follow
 from checkers.kube.static_pod import Container, Pod, load_pod
 
@@ -230,3 +230,20 @@ def test_clean_paths() -> None:
     assert clean("//a/./b/../c/") == "/a/c"
     assert clean("../..") == "/"
     assert clean("") == "/"
+
+
+def test_of_two_mounts_at_one_place_the_last_listed_lies_on_top() -> None:
+    mounts = ["name: logs, mountPath: /var/log/audit", "name: other, mountPath: /var/log/audit/"]
+    pod, container = pod_of(mounts, [host("logs", "/var/log/audit"), host("other", "/opt/other")])
+    tree = Tree("/var/log/audit/", "/opt/other/")
+    path = "/var/log/audit/audit.log"
+    assert ContainerView(pod, container, tree).locate(path).host_path == "/opt/other/audit.log"
+    assert resolve(pod, container, path).host_path == "/opt/other/audit.log"
+    turned = ContainerView(pod, container, tree, last_on_top=False)
+    assert turned.locate(path).host_path == path
+    assert turned.ties == ["/var/log/audit"]
+
+
+def test_more_mounts_than_a_runtime_of_old_keeps_in_order_are_luck() -> None:
+    mounts = [f"name: all, mountPath: /srv/{number}" for number in range(8)]
+    assert [is_luck(pod_of(mounts[:many], [host("all", "/srv")])[1]) for many in (7, 8)] == [False, True]
