@@ -188,8 +188,8 @@ class LogReader:
         # Times in the API server's own form compare as they stand.
         if set(map(len, times)) != {_TIME_LENGTH} or "".join(times)[_TIME_LENGTH - 1 :: _TIME_LENGTH].strip("Z"):
             times = [_moment(time) for time in times]
-        self._first_time = self._first_time or times[0]
-        self._last_time = times[-1] or self._last_time
+        self._first_time = self._first_time or next(filter(None, times), "")
+        self._last_time = next(filter(None, reversed(times)), self._last_time)
         # This makes the class of every event: no call, and no name of ours, is in it.
         keys = [
             (e.level, e.stage, e.verb, r.apiGroup, r.resource, r.subresource, r.namespace, e.requestObject is not None)
