@@ -59,6 +59,7 @@ class SshServer:
 
     port: int
     connections: int = 0
+    ended: int = 0
     commands: list[str] = field(default_factory=list)
 
 
@@ -88,6 +89,9 @@ def ssh_server(home: Path, enter: list[str]) -> Iterator[SshServer]:
     class Counting(asyncssh.SSHServer):
         def connection_made(self, conn: asyncssh.SSHServerConnection) -> None:
             seen.connections += 1
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            seen.ended += 1
 
     async def serve(process: asyncssh.SSHServerProcess[bytes]) -> None:
         seen.commands.append(process.command or "")

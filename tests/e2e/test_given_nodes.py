@@ -28,7 +28,7 @@ from lab.grading import grade_bundle
 from lab.overlay import ManifestEdits, edit_manifest
 from lab.reports import Style, renderer
 from lab.session import Session
-from tests.given_nodes import entry, fake_docker, own_ssh, ssh_server
+from tests.given_nodes import NO_PYTHON, entry, fake_docker, own_ssh, ssh_server
 from tests.nodes import audit_log, of, told
 
 pytestmark = pytest.mark.sandbox
@@ -178,6 +178,14 @@ def test_without_access_to_the_api_server_what_it_would_say_costs_nothing(docker
     assert "no /etc/kubernetes/admin.conf" in told(report)
 
 
+def test_without_crictl_the_server_is_seen_by_its_process(docker: str, programs: Path, node: SandboxNode) -> None:
+    path = node.run(["sh", "-c", "echo $PATH"], timeout=10).text.strip()
+    hide = "mkdir -p /root/no-crictl; printf '#!/bin/sh\\necho no >&2; exit 1\\n' > /root/no-crictl/crictl; chmod 755 /root/no-crictl/*"
+    node.run(["sh", "-c", hide], timeout=10)
+    fake_docker(programs, "exam", node.shell_argv(["env", f"PATH=/root/no-crictl:{NO_PYTHON}:{path}"]))
+    passed(Session().grade_node(docker, "audit-log"), "container", "exam")
+
+
 def test_an_edit_of_just_now_is_waited_for(docker: str, node: SandboxNode) -> None:
     text = node.files.read(MANIFEST).decode()
     flag = str(time.monotonic_ns() % 1000 + 100)
@@ -205,7 +213,10 @@ def test_an_ssh_node_costs_one_connection(node: SandboxNode, programs: Path, iso
         assert len(server.commands) > 1
         passed(Session().grade_node(f"ssh://someone@127.0.0.1:{server.port}", "audit-log"), "ssh", "127.0.0.1")
         assert server.connections == 2
-    assert not list(Path("/tmp").glob("cks-lab-*/ssh"))
+        deadline = time.monotonic() + 10
+        while server.ended < 2:
+            assert time.monotonic() < deadline, "the connections are left open"
+            time.sleep(0.02)
 
 
 @pytest.mark.skipif(shutil.which("ssh") is None, reason="there is no ssh here")

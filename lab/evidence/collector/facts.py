@@ -141,7 +141,9 @@ def processes(host: Host) -> List[Dict[str, Any]]:
 
 
 def _process(host: Host, folder: str) -> Dict[str, Any]:
-    words = host.read(folder + "/cmdline", 1 << 20).decode("utf-8", "replace").split("\0")
+    line = host.read(folder + "/cmdline", 1 << 20).decode("utf-8", "replace").rstrip("\0")
+    # A process that named itself, as the lite server does, has one string there.
+    words = line.split("\0" if "\0" in line else " ")
     # The name before it, in parentheses, may hold blanks.
     ticks = int(host.read(folder + "/stat", 1 << 16).rpartition(b")")[2].split()[19])
     booted = int(next(x for x in host.read("/proc/stat", 1 << 20).splitlines() if x.startswith(b"btime ")).split()[1])
@@ -163,7 +165,7 @@ def _process(host: Host, folder: str) -> Dict[str, Any]:
         "started": started,
         "finished": None,
         "exit_code": None,
-        "argv": words[:-1],
+        "argv": words,
         "mounts": mounts,
         "last_lines": [],
     }
