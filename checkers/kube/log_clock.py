@@ -41,8 +41,8 @@ class _EndsEarly:
 class LogClock:
     """Takes the times of lines in their order; gives what is wrong with them. Seconds are since 1970."""
 
-    _latest: int = 0
-    _latest_text: str = ""
+    #: The latest second so far.
+    latest: int = 0
     _before_jump: int = 0
     _ahead: list[Finding] = field(default_factory=list)
     _behind: list[tuple[Finding, int]] = field(default_factory=list)
@@ -51,52 +51,51 @@ class LogClock:
     def begin(self) -> Iterator[Finding]:
         """Begin anew: another file, or the API server's start."""
         yield from self.finish()
-        self._latest = self._before_jump = 0
-        self._latest_text = ""
+        self.latest = self._before_jump = 0
 
     def quiet(self, second: int) -> bool:
         """Say whether a line of that second needs no further look, and note it: the common case."""
-        if not self._latest - TOLERANCE <= second <= self._latest + FAR or self._early or self._behind or self._ahead:
+        if not self.latest - TOLERANCE <= second <= self.latest + FAR or self._early or self._behind or self._ahead:
             return False
-        if second > self._latest:
-            self._latest = second
+        if second > self.latest:
+            self.latest = second
         return True
 
     def take(self, file: str, line: int, audit_id: str, second: int, text: str) -> Iterator[Finding]:
         """Take a line that is not quiet, written in that second, at the time `text`."""
         yield from self._witness(text)
-        if not self._latest:
-            self._latest = second
+        if not self.latest:
+            self.latest = second
             return
         if self._ahead:
             if second <= self._before_jump + FAR:
                 # The lines before this one were alone in the future.
                 yield from self._ahead
-                self._latest = self._before_jump
+                self.latest = self._before_jump
                 self._ahead.clear()
             elif len(self._ahead) < _LONE:
                 self._ahead.append(self._finding(file, line, audit_id, "ahead of", second - self._before_jump, text))
-                self._latest = max(self._latest, second)
+                self.latest = max(self.latest, second)
                 return
             else:
                 self._ahead.clear()
-        if second > self._latest + FAR:
-            self._before_jump = self._latest
-            self._ahead.append(self._finding(file, line, audit_id, "ahead of", second - self._latest, text))
-            self._latest = second
+        if second > self.latest + FAR:
+            self._before_jump = self.latest
+            self._ahead.append(self._finding(file, line, audit_id, "ahead of", second - self.latest, text))
+            self.latest = second
             return
-        if second >= self._latest - TOLERANCE:
+        if second >= self.latest - TOLERANCE:
             yield from self._end_of_row()
-            self._latest = max(self._latest, second)
+            self.latest = max(self.latest, second)
             return
-        behind = self._latest - second
+        behind = self.latest - second
         self._behind.append((self._finding(file, line, audit_id, "behind", behind, text), behind))
         if len(self._behind) >= _ROW:
             first = self._behind[0]
             problem = Problem("clock-back", f"by {first[1]} s, to {text}")
             yield Finding(first[0].file, first[0].line, problem, first[0].audit_id)
             self._behind.clear()
-            self._latest = second
+            self.latest = second
 
     def _finding(self, file: str, line: int, audit_id: str, where: str, seconds: int, text: str) -> Finding:
         problem = Problem("time-outside", f"{text}, {_span(seconds)} {where} the lines before")
@@ -142,11 +141,6 @@ class LogClock:
         self._early.clear()
         yield from self._end_of_row()
         self._ahead.clear()
-
-    @property
-    def latest(self) -> int:
-        """Return the latest second so far."""
-        return self._latest
 
 
 def _span(seconds: int) -> str:

@@ -140,14 +140,15 @@ class LineJudge:
                 audit_id = line[begin + 11 : begin + 47].decode("ascii", "replace")
                 received = line[times : times + 27].decode("ascii", "replace")
                 text = line[times + 47 : times + 74].decode("ascii", "replace")
-                received_second, second = self._second(received), self._second(text)
+                index, stage, asked = alike
+                received_second = second = self._second(received)
+                if text != received:
+                    second = self._second(text) if stage != RECEIVED else -1
                 if second >= 0 and received_second >= 0 and _UUID.fullmatch(audit_id) is not None:
-                    index, stage, asked = alike
-                    if stage != RECEIVED or text == received:
-                        piece.judged.append(
-                            (piece.lines, index, audit_id, stage, received, text, received_second, second, asked, ())
-                        )
-                        return
+                    piece.judged.append(
+                        (piece.lines, index, audit_id, stage, received, text, received_second, second, asked, ())
+                    )
+                    return
         self._parsed(line, shape, cut=cut)
 
     def _parsed(self, line: bytes, shape: tuple[bytes, bytes, bytes] | None, *, cut: bool) -> None:
@@ -253,10 +254,9 @@ class LineJudge:
 
     def _second(self, text: str) -> int:
         """Return the second of a time since 1970; -1 where it is no RFC 3339 time."""
-        if len(text) == 27 and text[26] == "Z" and text[19] == "." and text[20:26].isdecimal():
-            found = self._seconds.get(text[:19])
-            if found is not None:
-                return found
+        found = self._seconds.get(text[:20])
+        if found is not None and len(text) == 27 and text[26] == "Z" and text[20:26].isdecimal():
+            return found
         normal = normal_time(text)
         if normal is None:
             return -1
@@ -266,7 +266,7 @@ class LineJudge:
             return -1
         if len(self._seconds) > _DAY:
             self._seconds.clear()
-        second = self._seconds[normal[:19]] = max(int(moment.timestamp()), 0)
+        second = self._seconds[normal[:20]] = max(int(moment.timestamp()), 0)
         return second
 
 
