@@ -164,6 +164,27 @@ def test_a_big_file_is_streamed_and_not_kept(tmp_path: Path) -> None:
     assert files.read("/var/log/audit/audit.log", 10) == b"0123456789"
 
 
+def test_what_is_more_than_64_mib_in_all_is_not_kept_and_read_all_the_same(tmp_path: Path) -> None:
+    content = bytes(15 << 20)
+    files = Bundle.load(
+        archive(tmp_path / "b.tar.gz", *((f"var/log/{n}", content) for n in range(6)), ("var/log/last", b"end"))
+    ).files
+    assert sum(len(entry.content or b"") for entry in files._entries.values()) <= 64 << 20  # type: ignore[attr-defined]
+    assert b"".join(files.stream("/var/log/5")) == content
+    assert files.read("/var/log/last") == b"end"
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path, kind: bytes) -> None:
+    entry = tarfile.TarInfo("x")
+    entry.type, entry.size = kind, 4 << 30
+    with gzip.open(tmp_path / "b.tar.gz", "wb", 1) as file:
+        file.write(entry.tobuf())
+        file.write(bytes(2 << 20))
+    with pytest.raises(LabError, match="a header of 4294967296 bytes"):
+        Bundle.load(tmp_path / "b.tar.gz")
+
+
 class TestDirectory:
     def test_links_never_lead_out(self, tmp_path: Path) -> None:
         root, outside = tmp_path / "root", tmp_path / "secret"
