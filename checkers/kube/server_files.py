@@ -94,7 +94,7 @@ def paths(read: Read, flags: Flags) -> Iterator[str]:
         yield from flags.get_list(read.flag)
     elif read.flag == "tls-sni-cert-key":
         for pair in flags.get(read.flag).split(";"):
-            yield from pair.partition(":")[0].split(",")
+            yield from filter(None, pair.strip("[]").partition(":")[0].split(","))
     elif flags.get(read.flag):
         yield flags.get(read.flag)
 

@@ -24,7 +24,7 @@ class Klog:
         self._now = now
 
     def line(self, severity: str, source: str, text: str) -> None:
-        """Write one line. `severity` is I, W or E, `source` the file and line of the real one, as in `run.go:72`."""
+        """Write one line. `severity` is I, W, E or F, `source` the file and line of the real one, as in `run.go:72`."""
         stamp = self._now().strftime("%m%d %H:%M:%S.%f")
         self.plain(f"{severity}{stamp} {os.getpid():>7} {source}] {text}")
 

@@ -1,8 +1,8 @@
 """Owns what the server needs of others before it serves: files for them, and an etcd that answers.
 
-Words: client-go, etcd's client and kube-apiserver 1.34 [source]; a missing certificate of etcd and an etcd that is not
-there were seen in real logs. There is no etcd here: CKS_LITE_ETCD names the addresses where the node's etcd would be
-(without it every one is good), CKS_LITE_DIAL the seconds that the server tries (the real one 20).
+Words: checkers/kube/server_files, those of a real kube-apiserver 1.34; of etcd's client, seen in real logs. There is no
+etcd here: CKS_LITE_ETCD names the addresses where the node's etcd would be (without it every one is good),
+CKS_LITE_DIAL the seconds that the server tries (the real one 20).
 """
 
 from __future__ import annotations
@@ -10,83 +10,73 @@ from __future__ import annotations
 import os
 import ssl
 import time
+from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from checkers.kube.apiserver_flags import Flags
-from checkers.kube.gotext import quote
+from checkers.kube.server_files import AFTER_ETCD, AFTER_LOG, ETCD_WORDS, Read, pair_problem, paths
 
 from .files import FileError, read
-from .klog import Klog
+from .klog import Klog, os_error
 
 ETCD = "CKS_LITE_ETCD"
 DIAL = "CKS_LITE_DIAL"
 _DIALING = "transport: Error while dialing: dial tcp"
 _UNKNOWN = "transport: authentication handshake failed: tls: failed to verify certificate: x509: certificate signed by"
-_OTHERS = ("token-auth-file", "oidc-ca-file", "authentication-config", "authorization-config")
 
 
 class PeerError(Exception):
     """Why the server cannot do without, in the real one's words."""
 
 
-def check_authentication(flags: Flags) -> None:
-    """Read what tells who sends a request. Raises PeerError."""
-    for name in ("requestheader-client-ca-file", *_OTHERS):
-        _read(flags.get(name))
+class EtcdError(PeerError):
+    """Why the server has no storage: the real one ends at once then, by a fatal line of its log."""
 
 
-def check_configurations(flags: Flags) -> None:
-    """Read the configurations that are files of their own. Raises PeerError."""
-    path = flags.get("encryption-provider-config")
-    before = f"error while parsing file: error opening encryption provider configuration file {quote(path)}: "
-    _read(path, before)
-
-
-def check_admission(flags: Flags) -> None:
-    """Read the admission plugins' configuration. Raises PeerError."""
-    path = flags.get("admission-control-config-file")
-    before = "failed to apply admission: failed to read plugin config: unable to read admission control configuration"
-    _read(path, f"{before} from {quote(path)} [", "]")
+def check_files(reads: Sequence[Read], flags: Flags) -> None:
+    """Read files in the real one's order. Raises PeerError."""
+    for each in reads:
+        for path in paths(each, flags):
+            _read(each, path)
 
 
 def check_peers(flags: Flags, klog: Klog) -> None:
     """Read the certificates for etcd, reach it, then those for kubelets and aggregated servers. Raises PeerError."""
-    certificate, key = flags.get("etcd-certfile"), flags.get("etcd-keyfile")
-    if certificate or key:
-        if not (certificate and key):
-            raise PeerError(f"KeyFile and CertFile must both be present[key: {key}, cert: {certificate}]")
-        _pair(certificate, key)
-    _read(flags.get("etcd-cafile"))
+    problem = pair_problem(flags)
+    if problem:
+        raise EtcdError(problem)
+    try:
+        check_files(AFTER_LOG[1:], flags)
+        _pair(flags.get("etcd-certfile"), flags.get("etcd-keyfile"), ETCD_WORDS)
+    except PeerError as error:
+        raise EtcdError(str(error)) from None
     _reach_etcd(flags, klog)
-    _read(flags.get("kubelet-certificate-authority"))
-    for certificate, key in (
-        (flags.get("kubelet-client-certificate"), flags.get("kubelet-client-key")),
-        (flags.get("proxy-client-cert-file"), flags.get("proxy-client-key-file")),
-    ):
-        if certificate and key:
-            _pair(certificate, key)
+    check_files(AFTER_ETCD, flags)
+    _pair(flags.get("proxy-client-cert-file"), flags.get("proxy-client-key-file"), "{error}")
+
+
+def _read(each: Read, path: str) -> None:
+    try:
+        if each.call == "stat":
+            os.stat(path)
         else:
-            _read(certificate)
-            _read(key)
-
-
-def _read(path: str, before: str = "", after: str = "") -> None:
-    if path:
-        try:
             read(path)
-        except FileError as error:
-            raise PeerError(f"{before}{error}{after}") from None
+    except FileError as error:
+        raise PeerError(each.say(path, str(error))) from None
+    except OSError as error:
+        raise PeerError(each.say(path, os_error(error, each.call, path))) from None
 
 
-def _pair(certificate: str, key: str) -> None:
-    _read(certificate)
-    _read(key)
+def _pair(certificate: str, key: str, words: str) -> None:
+    if not (certificate and key):
+        return
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(certificate, key)
     except ssl.SSLError as error:
+        said = "tls: failed to find any PEM data in certificate input"
         if "MISMATCH" in str(error):
-            raise PeerError("tls: private key does not match public key") from None
-        raise PeerError("tls: failed to find any PEM data in certificate input") from None
+            said = "tls: private key does not match public key"
+        raise PeerError(words.replace("{error}", said)) from None
 
 
 def _reach_etcd(flags: Flags, klog: Klog) -> None:
@@ -105,7 +95,7 @@ def _reach_etcd(flags: Flags, klog: Klog) -> None:
         words = f'connection error: desc = "{error}"'
         klog.line("W", "logging.go:55", f"[core] {where} {address}. Err: {words}")
     time.sleep(float(os.environ.get(DIAL) or 0))
-    raise PeerError("context deadline exceeded")
+    raise EtcdError(ETCD_WORDS.replace("{error}", "context deadline exceeded"))
 
 
 def _no_welcome(server: str, flags: Flags) -> str:

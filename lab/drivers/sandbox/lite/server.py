@@ -30,6 +30,7 @@ from checkers.kube.audit_policy import Policy, PolicyError, load_policy
 from checkers.kube.gotext import quote
 from checkers.kube.goyaml_nodes import TooBig
 from checkers.kube.server_fate import LEAST_MEMORY
+from checkers.kube.server_files import AFTER_LOG, BEFORE_POLICY
 
 from . import peers, tls
 from .api import Api
@@ -57,7 +58,11 @@ _LAST_WORDS = 0.2
 
 
 class StartError(Exception):
-    """Why the server does not start, in the real one's words."""
+    """Why the server does not start, in the real one's words; `fatal`: it says so in a fatal line and ends with 255."""
+
+    def __init__(self, words: str, *, fatal: bool = False) -> None:
+        super().__init__(words)
+        self.fatal = fatal
 
 
 def serve(argv: Sequence[str]) -> int:
@@ -80,6 +85,9 @@ def serve(argv: Sequence[str]) -> int:
     try:
         return asyncio.run(_run(flags, klog))
     except (StartError, OSError) as error:
+        if isinstance(error, StartError) and error.fatal:
+            klog.line("F", "instance.go:232", str(error))
+            return 255
         # An OSError is the storage's: the real one would say that it does not reach etcd.
         klog.structured("E", "run.go:72", "command failed", err=str(error))
         return 1
@@ -176,17 +184,16 @@ def start(flags: Flags, klog: Klog) -> Server:
         context = tls.server_context(
             flags.get("tls-cert-file"), flags.get("tls-private-key-file"), flags.get("client-ca-file")
         )
-        peers.check_configurations(flags)
-        peers.check_authentication(flags)
+        peers.check_files(BEFORE_POLICY, flags)
     except (tls.TlsError, peers.PeerError) as error:
         raise StartError(str(error)) from None
     policy = _policy(flags, klog)
     sink = _sink(flags, klog, policy)
     try:
-        peers.check_admission(flags)
+        peers.check_files(AFTER_LOG[:1], flags)
         peers.check_peers(flags, klog)
     except peers.PeerError as error:
-        raise StartError(str(error)) from None
+        raise StartError(str(error), fatal=isinstance(error, peers.EtcdError)) from None
     return _assemble(flags, klog, tokens, listener, context, policy, sink)
 
 
