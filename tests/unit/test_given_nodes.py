@@ -15,6 +15,7 @@ import pytest
 from checkers.evidence import Evidence, NodeFiles
 from checkers.registry import outcome
 from checkers.result import CheckResult, Status
+from lab.cli.run import run
 from lab.errors import LabError
 from lab.evidence import collector
 from lab.evidence.collector.files import collect, utcnow
@@ -133,11 +134,53 @@ def test_a_node_of_another_kind_is_told_apart(programs: Path) -> None:
 def test_who_is_not_root_there_is_told_how_to_be(programs: Path) -> None:
     lines = "cks-lab:root=no\\ncks-lab:python=/usr/bin/python3\\ncks-lab:lacks=\\ncks-lab:manifests=yes\\n"
     said = "collect.py: cannot look at /x: Permission denied; run it as root: sudo python3 collect.py"
-    text = f"case $* in *' -I -'*) echo '{said}' >&2; exit 2 ;; *) printf '{lines}' ;; esac"
+    text = f"case $* in *' -I -') echo '{said}' >&2; exit 2 ;; *) printf '{lines}' ;; esac"
     program(programs, "docker", f"#!/bin/sh\n[ $1 = container ] && echo running && exit\n{text}\n")
     error = refused("docker://exam")
     assert error.message == "cannot look at /x: Permission denied, on exam without being root"
     assert "--user 0" in error.hint
+
+
+def test_where_sudo_asks_nothing_it_is_used(programs: Path) -> None:
+    lines = "cks-lab:root=sudo -n\\ncks-lab:python=/usr/bin/python3\\ncks-lab:lacks=\\ncks-lab:manifests=yes\\n"
+    text = f"case $* in *' -I -') echo \"$*\" >&2; exit 3 ;; *) printf '{lines}' ;; esac"
+    program(programs, "docker", f"#!/bin/sh\n[ $1 = container ] && echo running && exit\n{text}\n")
+    assert "exam sudo -n /usr/bin/python3 -I -" in refused("docker://exam").message
+
+
+# The command line
+
+
+@pytest.mark.parametrize(
+    ("words", "says"),
+    [
+        (("grade", "--node", "local"), "--node needs the task"),
+        (("grade", "audit-log", "--node", "local", "--root", "/"), "exclude each other"),
+        (("grade", "audit-log", "--node", "local", "--lab", "x"), "exclude each other"),
+        (("grade", "audit-log", "--node", "nope"), "docker://NAME"),
+        (("grade", "nope", "--node", "local"), "no scenario 'nope'"),
+        (("collect",), "-o"),
+        (("collect", "nope", "--script"), "no scenario 'nope'"),
+        (("collect", "--script", "--node", "local"), "exclude each other"),
+        (("collect", "--seed", "1", "-o", "x"), "--seed goes with"),
+    ],
+)
+def test_what_cannot_be_meant_is_a_usage_error(
+    words: tuple[str, ...], says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(words) == 2
+    said = capsys.readouterr()
+    assert (said.out, says in said.err) == ("", True), said.err
+
+
+def test_the_script_is_data_and_can_go_to_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["collect", "--script"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    assert printed.out.startswith("#!/usr/bin/env python3\n")
+    assert run(["collect", "audit-log", "--script", "-o", str(tmp_path / "c.py")]) == 0
+    assert capsys.readouterr().out == ""
+    assert (tmp_path / "c.py").read_text() == printed.out
 
 
 # The collector
