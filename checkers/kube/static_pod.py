@@ -103,7 +103,8 @@ def load_pod(data: bytes, file: str, node: str) -> Pod:
         )
     default_pod(raw)
     drop_old_annotations(raw["metadata"])
-    uid = raw["metadata"].get("uid") or _uid(raw, file, node)
+    # A uid in the file would be taken as it is; it names folders of the node, and is not to lead anywhere.
+    uid = _uid(raw, file, node)
     raw["metadata"]["name"] = f"{name}-{node.lower()}"
     raw["metadata"].setdefault("namespace", "default")
     pod = make_pod(raw, file, node, uid, decoder, document.duplicates)

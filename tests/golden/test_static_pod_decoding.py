@@ -64,3 +64,16 @@ def test_what_is_taken_runs_with_the_kubelets_words_variables_and_mounts() -> No
     taken = [row for row in ROWS if "error" not in row]
     assert [(row, seen(load(row))) for row in taken if seen(load(row)) != row["containers"]] == []
     assert len(taken) > 60
+
+
+def test_pods_are_told_apart_as_the_kubelets_hash_tells_them() -> None:
+    """Go's hash prints lists with blanks between: `["a b"]` and `["a", "b"]` are one pod to it, but not one command."""
+    ours: dict[tuple[str, str], set[str]] = {}
+    for row in ROWS:
+        if "uid" in row:
+            pod = load(row)
+            lists = json.dumps([[c.command, c.args] for c in pod.containers])
+            ours.setdefault((row["uid"], lists), set()).add(pod.identity)
+    assert [key for key, found in ours.items() if len(found) != 1] == []
+    assert len({next(iter(found)) for found in ours.values()}) == len(ours)
+    assert len(ours) < sum("uid" in row for row in ROWS)
