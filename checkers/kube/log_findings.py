@@ -97,7 +97,7 @@ _ALL: Final = (
     # One request.
     Kind("stage-order", "impossible", "out of the order of stages", "a kube-apiserver writes them in order"),
     Kind("stage-twice", "impossible", "that are there twice", "the same lines twice? Was a file given twice?"),
-    Kind("stages-differ", "impossible", "that differ from an earlier stage of the same request", _FORGED),
+    Kind("stages-differ", "impossible", "unlike an earlier stage of the same request", _FORGED),
     Kind("received-missing", "impossible", "without their RequestReceived", _LOST, by_policy=True),
     Kind("started-missing", "impossible", "without their ResponseStarted", _LOST, by_policy=True),
     # Warnings.
@@ -129,7 +129,7 @@ _ALL: Final = (
     Kind("audit-id-again", "warning", "with an auditID that another request had", "a client may set its Audit-ID"),
     Kind("audit-id", "warning", "whose auditID is no UUID", "a client may set its Audit-ID"),
     Kind("written", "warning", "not as a kube-apiserver writes them", "by hand, or by what collects the log"),
-    Kind("allow-missing", "warning", "that succeeded without a word of who allowed it", ""),
+    Kind("allow-missing", "warning", "answered well without a word of who allowed it", ""),
     Kind("legacy", "warning", "in the legacy format", "it does not say at which level: use --audit-log-format=json"),
     Kind("unreadable", "warning", "that cannot be read", "a crash or a full disk cuts lines; so does an editor"),
     Kind("truncated", "warning", "cut at the end of the log", "the log was copied while it was written, or cut"),

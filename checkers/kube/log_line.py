@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
@@ -99,7 +99,9 @@ def strangeness(line: bytes) -> str | None:
     event = _decode_as_it_stands(line)
     if encode_line(event) == line:
         return None
-    fields: dict[str, Any] = msgspec.json.decode(line, type=dict[str, msgspec.Raw])
+    fields = _fields(line)
+    if fields is None:
+        return "not UTF-8"
     unknown = [name for name in fields if name not in _ORDER]
     if unknown:
         return "unknown " + ("field " if len(unknown) == 1 else "fields ") + ", ".join(map(repr, unknown[:_NAMED]))
@@ -112,9 +114,19 @@ def strangeness(line: bytes) -> str | None:
     return "a field is there twice, or empty"
 
 
+def _fields(raw: bytes) -> dict[str, msgspec.Raw] | None:
+    """Return the fields of an object; None where their names are not UTF-8."""
+    try:
+        return msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
 def nested_strangeness(raw: bytes, known: tuple[str, ...], what: str) -> str | None:
     """Say in what a part (the user, the objectRef) is not as a kube-apiserver writes it; None where it is."""
-    fields: dict[str, msgspec.Raw] = msgspec.json.decode(raw, type=dict[str, msgspec.Raw])
+    fields = _fields(raw)
+    if fields is None:
+        return f"{what} is not UTF-8"
     unknown = [name for name in fields if name not in known]
     if unknown:
         return f"unknown field {unknown[0]!r} in {what}"

@@ -511,3 +511,11 @@ def test_a_lease_that_is_no_longer_renewed_is_a_warning() -> None:
     assert gaps.renewed("a", 610) is None
     gaps.restart()
     assert gaps.renewed("a", 5000) is None
+
+
+def test_bytes_that_are_no_utf8_are_told_wherever_they_stand() -> None:
+    line = written(request(0)[1])
+    for place in (b'"resource"', b'"username"', b"userAgent", b"/configmaps", b"jane", b"authorization.k8s.io/reason"):
+        at_ = line.index(place) + 2
+        for spoilt in (line[:at_] + b"\xc3" + line[at_ + 1 :], line[:at_] + b"\x00" + line[at_ + 1 :]):
+            assert check_log([spoilt], METADATA).counts, spoilt
