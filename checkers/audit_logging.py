@@ -17,6 +17,7 @@ from .kube.policy_finding import Severity
 from .kube.policy_lint import lint_file
 from .kube.policy_proof import Counterexample, prove
 from .kube.running import differs
+from .kube.server_probes import deadly_probe
 from .node_picture import Manifest, NodePicture, PolicyFile, picture
 from .registry import outcome
 from .result import CheckResult, Status, Where
@@ -203,6 +204,9 @@ def manifest_valid(evidence: Evidence, wants: Wants) -> CheckResult:
         found = f"the API server: {fate.server}" + (f": {fate.message}" if fate.message else "")
         return CheckResult(Status.FAIL, expected, found, where, fix="crictl ps -a; crictl logs ID", warnings=warnings)
     found = f"{manifest.path} is a valid pod"
+    if seen.command_line is not None:
+        deadly = deadly_probe(manifest.pod, manifest.container, seen.command_line.flags)
+        warnings += (deadly,) if deadly else ()
     return CheckResult(Status.PASS, expected, found, Where(manifest.path), warnings=warnings)
 
 

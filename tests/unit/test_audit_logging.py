@@ -176,6 +176,15 @@ class TestRightAnswersThatLookUnusual:
         self.passes(root)
         assert "no harm" in result(root, "manifest.single").warnings[0]
 
+    def test_a_server_that_its_probes_will_kill_is_a_warning(self, tmp_path: Path) -> None:
+        root = solved(tmp_path, ManifestEdits(set_flags={"anonymous-auth": "false"}))
+        self.passes(root)
+        (warning,) = result(root, "manifest.valid").warnings
+        assert warning == (
+            "the startup probe fails (/livez answers 401: --anonymous-auth is false): "
+            "the kubelet kills the server about every 250 s"
+        )
+
 
 class TestWhatIsSaid:
     def test_the_hidden_rule_comes_with_a_request_the_rule_and_its_line(self, tmp_path: Path) -> None:
