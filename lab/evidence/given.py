@@ -8,12 +8,13 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from checkers.evidence import NodeFiles
+from checkers.evidence import Missing, NodeFiles
 from checkers.wants import Wants
 
 from .. import procs
@@ -82,7 +83,7 @@ def capture_given(
         given = _look_around(way, wants.manifests)
         task = replace(about, driver=way.kind, node=way.name).task(wants)
         first = _BundleLook(_capture(given, {**task, "look": True}, now))
-        patience = min(PATIENCE, PATIENCE - first.age(wants.manifests))
+        patience = min(PATIENCE, PATIENCE - first.age(wants))
         if patience > 0:
             looks = iter([first])
 
@@ -180,8 +181,20 @@ class _BundleLook:
         apiserver = self._facts.get("apiserver")
         return not isinstance(apiserver, dict) or apiserver["readyz"].get("status") == 200
 
-    def age(self, manifests: str) -> float:
-        """Return how long ago the manifests were last edited, in seconds, by the node's own clock."""
+    def age(self, wants: Wants) -> float:
+        """Return how long ago something last changed that the API server follows, in seconds, by the node's own clock.
+
+        That is an edit of the manifests or of the policy, and a container's start or end.
+        """
         seen = datetime.fromisoformat(str(self._facts["started"])).timestamp()
-        paths = [manifests, *(f"{manifests}/{name}" for name in self.files.list(manifests))]
-        return seen - max(self.files.stat(path).mtime for path in paths) / 1e9
+        paths = [wants.manifests, wants.policy_file]
+        paths += [f"{wants.manifests}/{name}" for name in self.files.list(wants.manifests)]
+        changes = []
+        for path in paths:
+            with suppress(Missing):
+                changes.append(self.files.stat(path).mtime / 1e9)
+        for container in self.containers() or ():
+            for moment in filter(None, (container["created"], container["started"], container["finished"])):
+                with suppress(ValueError):
+                    changes.append(datetime.fromisoformat(moment).timestamp())
+        return seen - max(changes)
