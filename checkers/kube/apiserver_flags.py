@@ -6,18 +6,16 @@ golden/policy/flags.jsonl.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from . import gotext
 from .apiserver_flag_table import FEATURE_GATES, REMOVED_FEATURE_GATES, FlagKind, Version, flags_of
+from .apiserver_flag_values import check_value
 from .apiserver_options import AuditOptions, read_audit_options, validate_audit, validate_options
 from .gocsv import split_csv
 
-_QUANTITY: Final = re.compile(r"[+-]?([0-9]+|[0-9]+\.[0-9]*|\.[0-9]+)([numkMGTPE]|[KMGTPE]i|[eE][+-]?[0-9]+)?")
-_QUANTITY_WORDS: Final = "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'"
 _SHORTHANDS: Final = {"h": "help", "v": "v"}
 _LISTS: Final = frozenset(("strings", "stringArray"))
 
@@ -206,7 +204,8 @@ class _Parser:
     def _short(self, word: str, index: int) -> None:
         letters = word[1:]
         while letters:
-            letter, rest = letters[0], letters[1:]
+            # pflag takes it byte by byte.
+            letter, rest = chr(letters[0].encode("utf-8", "surrogateescape")[0]), letters[1:]
             flag = self.known.get(_SHORTHANDS.get(letter, ""))
             if flag is None:
                 raise FlagError(f"unknown shorthand flag: {gotext.quote(letter, chr(39))} in -{letters}", index=index)
@@ -229,7 +228,7 @@ class _Parser:
             value = self.argv[value_index]
             self.next += 1
         try:
-            _check_value(flag, value)
+            check_value(flag, value)
         except gotext.GoValueError as error:
             short = next((f"-{letter}, " for letter, name in _SHORTHANDS.items() if name == flag.name), "")
             shown = f"{short}--{flag.name}"
@@ -237,99 +236,6 @@ class _Parser:
                 f"invalid argument {gotext.quote(value)} for {gotext.quote(shown)} flag: {error}", index=value_index
             ) from None
         self.found.append(Occurrence(flag.name, value, index, value_index))
-
-
-def _check_value(flag: FlagKind, value: str) -> None:
-    """Raise GoValueError, in the words of the flag's own type, for a value it cannot take."""
-    match flag.kind:
-        case "bool":
-            gotext.parse_bool(value)
-        case "int" | "int64":
-            gotext.parse_int(value)
-        case "uint":
-            gotext.parse_int(value, signed=False)
-        case "float64":
-            gotext.parse_float(value)
-        case "float32":
-            gotext.parse_float(value, 32)
-        case "duration":
-            gotext.parse_duration(value)
-        case "level":
-            if not re.fullmatch(r"[0-9]+", value, re.ASCII):
-                raise gotext.GoValueError(f"strconv.ParseUint: parsing {gotext.quote(value)}: invalid syntax")
-            if int(value) >= 1 << 32:
-                raise gotext.GoValueError(f"strconv.ParseUint: parsing {gotext.quote(value)}: value out of range")
-        case "ip":
-            if value.strip() and not _is_ip(value.strip()):
-                raise gotext.GoValueError(f"failed to parse IP: {gotext.quote(value)}")
-        case "strings":
-            split_csv(value)
-        case "stringToString":
-            for pair in split_csv(value) if value.count("=") > 1 else [value]:
-                if pair and "=" not in pair:
-                    raise gotext.GoValueError(f"{pair} must be formatted as key=value")
-        case "pair":
-            if "=" not in value:
-                raise gotext.GoValueError("malformed pair, expect string=string")
-        case "version":
-            if value != "raw" and not value.startswith("v"):
-                gotext.parse_bool(value)
-        case "certKey":
-            _check_cert_key(value)
-        case "portRange":
-            _check_port_range(value)
-        case "quantity":
-            if not _QUANTITY.fullmatch(value):
-                raise gotext.GoValueError(_QUANTITY_WORDS)
-        case "vmodule":
-            for pattern in value.split(","):
-                if pattern and (pattern.count("=") != 1 or not all(pattern.split("="))):
-                    raise gotext.GoValueError("syntax error: expect comma-separated list of filename=N")
-
-
-def _check_cert_key(value: str) -> None:
-    pair, colon, names = value.partition(":")
-    if colon and not names.strip():
-        raise gotext.GoValueError("empty names list is not allowed")
-    if len(pair.split(",")) != 2:
-        raise gotext.GoValueError("expected comma separated certificate and key file paths")
-
-
-def _check_port_range(value: str) -> None:
-    text = value.strip()
-    if not text:
-        return
-    base, separator, end = text.partition("-") if "-" in text else text.partition("+")
-    if not all(part.isascii() and part.isdigit() for part in ((base, end) if separator else (base,))):
-        raise gotext.GoValueError(f"unable to parse port range: {value}")
-    low, high = int(base), int(end) if separator else int(base)
-    if separator == "+":
-        high = low + high
-    if low > 65535 or high > 65535:
-        raise gotext.GoValueError(f"the port range cannot be greater than 65535: {value}")
-    if low > high:
-        raise gotext.GoValueError(f"end port cannot be less than start port: {value}")
-
-
-def _is_ip(text: str) -> bool:
-    octets = text.split(".")
-    if ":" not in text:
-        return len(octets) == 4 and all(
-            octet.isascii() and octet.isdigit() and int(octet) < 256 and (octet == "0" or octet[0] != "0")
-            for octet in octets
-        )
-    if len(octets) > 1:
-        head, _, tail = text.rpartition(":")
-        return _is_ip(tail) and _is_ip(head + ":0:0")
-    groups = text.split(":")
-    gap = text.count("::")
-    if gap > 1 or ":::" in text or (not gap and len(groups) != 8) or len(groups) > 9 - (not gap):
-        return False
-    if gap == 0 and "" in groups:
-        return False
-    if (text.startswith(":") and not text.startswith("::")) or (text.endswith(":") and not text.endswith("::")):
-        return False
-    return all(re.fullmatch(r"[0-9a-fA-F]{1,4}", group) for group in groups if group)
 
 
 def _check_feature_gates(flags: Flags) -> None:

@@ -12,6 +12,7 @@ from typing import Final, Protocol
 
 from . import gotext
 from .apiserver_flag_table import ADMISSION_PLUGINS
+from .goyaml_text import format_float
 
 _MODES: Final = ("batch", "blocking", "blocking-strict")
 _OIDC: Final = (
@@ -178,7 +179,9 @@ def _validate_batch(name: str, batch: BatchOptions) -> str | None:
     limits = [("buffer size", str(batch.buffer_size), batch.buffer_size > 0)]
     limits.append(("max batch size", str(batch.max_size), batch.max_size > 0))
     if batch.throttle_enable:
-        limits.append(("throttle QPS", gotext.format_float(batch.throttle_qps), batch.throttle_qps > 0))
+        # Not a number is not refused.
+        refused = batch.throttle_qps <= 0
+        limits.append(("throttle QPS", format_float(batch.throttle_qps, 32), not refused))
         limits.append(("throttle burst", str(batch.throttle_burst), batch.throttle_burst > 0))
     for what, value, good in limits:
         if not good:

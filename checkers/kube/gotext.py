@@ -84,24 +84,44 @@ def parse_bool(text: str) -> bool:
     raise GoValueError(f"strconv.ParseBool: parsing {quote(text)}: invalid syntax")
 
 
-def parse_int(text: str, bits: int = 64, *, signed: bool = True) -> int:
-    """Read an integer as strconv.ParseInt (or ParseUint) with base 0 does: 10, 0x10, 0o17, 017, 1_000.
+def parse_int(text: str, bits: int = 64, *, signed: bool = True, base: int = 0, function: str = "") -> int:
+    """Read an integer as strconv.ParseInt (or ParseUint) does: with base 0 also 0x10, 0o17, 017, 1_000.
 
-    Raises GoValueError in Go's words.
+    `function` is whom the error names. Raises GoValueError in Go's words: what is too large before it is wrong is
+    too large.
     """
-    function = "ParseInt" if signed else "ParseUint"
-    if not _INT_BASE_0.fullmatch(text) or (not signed and text[:1] in "+-"):
+    function = function or ("ParseInt" if signed else "ParseUint")
+    rest = text[1:] if signed and text[:1] in ("+", "-") else text
+    underscores = base == 0
+    if base == 0:
+        base, rest = _base_of(rest)
+    elif not rest:
+        base = 0
+    number = 0
+    for digit in rest:
+        if underscores and digit == "_":
+            continue
+        value = int(digit, 36) if digit.isascii() and digit.isalnum() else 99
+        if value >= base:
+            raise GoValueError(f"strconv.{function}: parsing {quote(text)}: invalid syntax")
+        number = number * base + value
+        if number >= 1 << bits:
+            raise GoValueError(f"strconv.{function}: parsing {quote(text)}: value out of range")
+    if not base or ("_" in rest and not _INT_BASE_0.fullmatch(text)):
         raise GoValueError(f"strconv.{function}: parsing {quote(text)}: invalid syntax")
-    sign = -1 if text[0] == "-" else 1
-    digits = text.lstrip("+-").replace("_", "").lower()
-    if digits.startswith(("0x", "0b", "0o")) or digits.strip("0") == "" or digits[0] != "0":
-        number = sign * int(digits, 0)
-    else:
-        number = sign * int(digits, 8)
-    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if signed else (0, (1 << bits) - 1)
-    if not low <= number <= high:
+    if text[:1] == "-":
+        number = -number
+    if signed and not -(1 << bits - 1) <= number < 1 << bits - 1:
         raise GoValueError(f"strconv.{function}: parsing {quote(text)}: value out of range")
     return number
+
+
+def _base_of(digits: str) -> tuple[int, str]:
+    """Return the base that the digits name (0: there is no number), and the digits of the number itself."""
+    if digits[:1] != "0":
+        return (10 if digits else 0), digits
+    base = {"x": 16, "b": 2, "o": 8}.get(digits[1:2].lower(), 0) if len(digits) > 2 else 0
+    return (base, digits[2:]) if base else (8, digits[1:])
 
 
 def parse_float(text: str, bits: int = 64) -> float:
@@ -114,11 +134,6 @@ def parse_float(text: str, bits: int = 64) -> float:
     if "inf" not in text.lower() and (abs(number) >= limit or number in (float("inf"), float("-inf"))):
         raise GoValueError(f"strconv.ParseFloat: parsing {quote(text)}: value out of range")
     return number
-
-
-def format_float(number: float) -> str:
-    """Write a float as `%v` does for the everyday ones: 0, 10, 0.5, -1."""
-    return str(int(number)) if number == int(number) and abs(number) < 1e21 else repr(number)
 
 
 def _quote_bytes(text: str) -> str:
