@@ -7,7 +7,7 @@ Sources: kube-apiserver 1.34, pkg/audit/policy/reader.go and pkg/apis/audit/vali
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .gotext import quote
@@ -96,6 +96,9 @@ _INTERNAL = struct_type(
     },
 )
 
+# sigs.k8s.io/json of 2025, in 1.35 and later, names embedded structs in its errors.
+_INTERNAL_1_35 = replace(_INTERNAL, embedded=dict.fromkeys(OBJECT_META.fields, "ObjectMeta"))
+
 _OPTIONS = frozenset(
     ("WatchEvent", "ListOptions", "GetOptions", "DeleteOptions", "CreateOptions", "UpdateOptions", "PatchOptions")
 )
@@ -172,7 +175,7 @@ def load(data: bytes, *, version: tuple[int, int], scheme: str) -> LoadedPolicy:
         is_json = not error.text.startswith(("yaml:", "json:", "unsupported map key"))
         prefix = "couldn't get version/kind; json parse error: " if is_json else ""
         raise PolicyError(f"failed decoding: {prefix}{error.text}", error.line) from None
-    policy, strict = _convert(document, data, scheme)
+    policy, strict = _convert(document, data, scheme, version)
     warnings: tuple[str, ...] = ()
     if document.strict_error is not None:
         strict.insert(0, document.strict_error)
@@ -186,7 +189,7 @@ def load(data: bytes, *, version: tuple[int, int], scheme: str) -> LoadedPolicy:
     return LoadedPolicy(rules, _texts(policy, "omitStages"), bool(policy.get("omitManagedFields")), warnings)
 
 
-def _convert(document: Document, data: bytes, scheme: str) -> tuple[Struct, list[str]]:
+def _convert(document: Document, data: bytes, scheme: str, server: tuple[int, int]) -> tuple[Struct, list[str]]:
     """Decode the document into a policy; returns it with the strict errors of its fields."""
     root = document.root
     try:
@@ -218,7 +221,8 @@ def _convert(document: Document, data: bytes, scheme: str) -> tuple[Struct, list
             f"failed decoding: no kind {quote(kind)} is registered for {said} in scheme {quote(scheme)}", line
         )
     try:
-        decoded = decode_struct(root, _INTERNAL if version == "__internal" else POLICY)
+        internal = _INTERNAL if server < (1, 35) else _INTERNAL_1_35
+        decoded = decode_struct(root, internal if version == "__internal" else POLICY)
     except TypeMismatch as error:
         raise PolicyError(f"failed decoding: {error.text}", error.line) from None
     if version == "__internal":

@@ -18,6 +18,9 @@ from .goyaml_text import format_float, go_syntax, json_float
 _FEW, _MANY = 400_000, 4_000_000
 
 
+_NO_MERGE = "map merge requires map or sequence of maps as the value"
+
+
 class _Set:
     """The assignment of one key of a mapping; `line` is the value's, 1-based, which duplicates are told by."""
 
@@ -94,7 +97,10 @@ class Composer:
                 value = int(json_float(raw))
         done = _Value(Node(value, line), raw, 1)
         done.is_merge = text == "<<" and (implicit or tag == MERGE)
-        self._decoded += 1
+        if done.is_merge and self._open and self._open[-1].mapping and self._open[-1].key is None:
+            # A merge key is not decoded itself, nor is a list of what is merged.
+            done.count = 0
+        self._decoded += done.count
         if anchor:
             self._anchors[anchor] = done
         self._add(done, line)
@@ -102,7 +108,9 @@ class Composer:
     def start(self, line: int, anchor: str | None, *, mapping: bool) -> None:
         """Take the start of a mapping or a sequence."""
         collection = _Open(line, anchor, mapping=mapping)
-        self._decoded += 1
+        if not mapping and self._open and self._open[-1].mapping and self._is_merged():
+            collection.count = 0
+        self._decoded += collection.count
         if anchor:
             self._anchors[anchor] = collection
         self._open.append(collection)
@@ -123,6 +131,9 @@ class Composer:
         target = self._anchors.get(name)
         if target is None:
             raise YAMLError(f"yaml: unknown anchor '{name}' referenced", line)
+        of_mapping = target.mapping if isinstance(target, _Open) else target.log is not None
+        if not of_mapping and self._is_merged():
+            self._fail(_NO_MERGE, line)
         if isinstance(target, _Open):
             self._fail(f"anchor '{name}' value contains itself", line)
             self._add(_Value(Node(None, line), None, 1), line)
@@ -195,7 +206,7 @@ class Composer:
         sources = [done] if done.parts is None else list(reversed(done.parts))
         for source in sources:
             if source.log is None:
-                self._fail("map merge requires map or sequence of maps as the value", line)
+                self._fail(_NO_MERGE, line)
                 return
             parent.log += source.log
 

@@ -26,7 +26,8 @@ class GoType:
     """A Go type: `name` as Go prints it, `kind` what JSON it takes.
 
     kind: string, bool, int64, list, map, struct, time (RFC 3339), raw (anything), by what the value decodes to.
-    `pointer`: a null takes away the value that an earlier key of the same name has set.
+    `pointer`: a null takes away the value that an earlier key of the same name has set. `embedded` names the embedded
+    struct that a field is in, for the API servers (1.35 on) that name it in errors.
     """
 
     name: str
@@ -35,6 +36,7 @@ class GoType:
     fields: Mapping[str, GoType] = field(default_factory=dict, repr=False)
     struct: str = ""
     pointer: bool = False
+    embedded: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 TEXT = GoType("string", "string")
@@ -156,7 +158,7 @@ class _Decoder:
                 self._complain(f"duplicate field {quote(inner)}")
             seen.add(key)
             self._struct = into.struct
-            self._fields.append(key)
+            self._fields.append(f"{into.embedded[key]}.{key}" if key in into.embedded else key)
             value = self.value(child, field_type, done.get(key), inner)
             self._fields.pop()
             self._struct = outer
