@@ -28,7 +28,7 @@ class TooBig(Exception):
     """A file that Kubernetes may well read, and that is too big to be judged within a second: nobody's fault."""
 
     def __init__(self) -> None:
-        super().__init__(f"too big to be judged: more than {MOST_WORDS:,} words of YAML")
+        super().__init__(f"too big to be judged: more than {MOST_WORDS:,} words or lines of YAML")
 
 
 class Node:

@@ -33,7 +33,8 @@ class _Gap:
     __slots__ = ("blanks", "broken", "first", "others")
 
     def __init__(self) -> None:
-        self.blanks = self.first = self.others = ""
+        self.blanks = self.first = ""
+        self.others: list[str] = []
         self.broken = False
 
     def read(self, place: Place, indent: int | None = None) -> None:
@@ -59,7 +60,7 @@ class _Gap:
                     self.first = place.newline()
                     self.broken = True
                 else:
-                    self.others += place.newline()
+                    self.others.append(place.newline())
                 place.need(1)
             else:
                 return
@@ -69,8 +70,8 @@ class _Gap:
         if not self.broken:
             return self.blanks
         if self.first == "\n":
-            return self.others or " "
-        return self.first + self.others
+            return "".join(self.others) or " "
+        return self.first + "".join(self.others)
 
 
 def plain(place: Place) -> Token:
@@ -128,7 +129,7 @@ def _quoted(place: Place, mark: str) -> Token:
         if text[place.at] == mark:
             break
         gap.read(place)
-        parts.append(gap.fold() if gap.first or not gap.broken else gap.others)
+        parts.append(gap.fold() if gap.first or not gap.broken else "".join(gap.others))
     place.at += 1
     return Token(SCALAR, line, place.line, "".join(parts))
 

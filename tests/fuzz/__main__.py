@@ -10,6 +10,7 @@ tests/fuzz/seeds/TARGET, where `make test` tries it from then on, and told. Exit
 from __future__ import annotations
 
 import argparse
+import gzip
 import importlib.util
 import json
 import random
@@ -25,7 +26,8 @@ from pathlib import Path
 SEEDS = Path(__file__).parent / "seeds"
 ROOT = Path(__file__).parent.parent.parent
 SHARES = {
-    "policy": 0.4, "policy-file": 0.1, "manifest": 0.15, "twin": 0.05, "log": 0.15, "bundle": 0.1, "scenario": 0.05,
+    "policy": 0.40, "pod": 0.20, "log": 0.16, "bundle": 0.08, "scenario": 0.06,
+    "policy-file": 0.03, "manifest": 0.04, "twin": 0.01, "log-file": 0.02,
 }  # fmt: skip
 """What part of the inputs each target gets."""
 WORKERS = 2
@@ -54,9 +56,9 @@ class Outcome:
 
 def keep(target: str, data: bytes) -> Path:
     """Put an input that failed where `make test` tries it."""
-    path = SEEDS / target / sha256(data).hexdigest()[:16]
+    path = SEEDS / target / (sha256(data).hexdigest()[:16] + ".gz")
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(data)
+    path.write_bytes(gzip.compress(data, mtime=0))
     return path
 
 

@@ -65,14 +65,14 @@ def corpus(target: str) -> tuple[bytes, ...]:
     """Return good files of a target's kind, and those that once failed."""
     found = list(_own(target))
     kept = Path(__file__).parent / "seeds" / target
-    found += [path.read_bytes() for path in sorted(kept.glob("*"))]
+    found += [gzip.decompress(path.read_bytes()) for path in sorted(kept.glob("*.gz"))]
     shared = recordings()
     if shared is not None and target in ("policy", "policy-file"):
         found += [
             path.read_bytes() for path in sorted((shared / "golden/policy/policies").glob("*"))[:150] if path.is_file()
         ]
         found = [gzip.decompress(data) if data.startswith(b"\x1f\x8b") else data for data in found]
-    if shared is not None and target == "log":
+    if shared is not None and target in ("log", "log-file"):
         found.append((shared / "golden/logs/small.log").read_bytes())
     return tuple(data for data in found if data)
 
@@ -93,9 +93,11 @@ def _own(target: str) -> list[bytes]:
     return {
         "policy": policies,
         "policy-file": policies,
+        "pod": [text.encode(), *solved],
         "manifest": [text.encode(), *solved],
         "twin": [text.encode(), *solved],
         "log": [log, log * 20, gzip.compress(log)],
+        "log-file": [log, log * 20, gzip.compress(log)],
         "bundle": [_tar([("root/" + nodes.POLICY, tarfile.REGTYPE, policies[0], "")], _facts())],
         "scenario": [(ROOT / "scenarios/01-audit-log/scenario.yaml").read_bytes()],
     }[target]
@@ -108,7 +110,7 @@ def inputs(target: str) -> st.SearchStrategy[bytes]:
     kinds = [mutated, mutated, mutated, st.binary(max_size=200)]
     if target == "bundle":
         kinds += [_BUNDLES] * 6
-    if target == "log":
+    if target in ("log", "log-file"):
         kinds += [_LOGS] * 3
     return st.one_of(kinds)
 

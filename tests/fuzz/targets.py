@@ -16,8 +16,13 @@ from pathlib import Path
 from checkers.grade import Report
 from checkers.kube.audit_log import events, read_log, unpacked
 from checkers.kube.audit_policy import Attributes, Level, PolicyError, evaluate, load_policy
+from checkers.kube.goyaml_nodes import TooBig
+from checkers.kube.log_check import check_log
+from checkers.kube.pod_command import argv
 from checkers.kube.policy_compare import compare
+from checkers.kube.policy_lint import lint_file
 from checkers.kube.policy_proof import Selector, Wish, prove
+from checkers.kube.static_pod import ManifestError, load_pod
 from checkers.result import Status
 from lab.catalog import load_folder
 from lab.errors import LabError
@@ -39,14 +44,15 @@ _WISHES = (
 
 
 def policy(data: bytes) -> None:
-    """Load a policy as two releases do, evaluate it, prove it, compare it."""
+    """Load a policy as two releases do, evaluate it, lint it, prove it, compare it."""
     for version in ((1, 34), (1, 36)):
         try:
             loaded = load_policy(data, version=version)
-        except PolicyError:
+        except (PolicyError, TooBig):
             continue
         for request in _REQUESTS:
             evaluate(loaded, request)
+        lint_file(loaded, data)
         if len(loaded.rules) <= 50:
             prove(loaded, _WISHES)
             compare(loaded, _right_policy())
@@ -55,6 +61,17 @@ def policy(data: bytes) -> None:
 def policy_file(data: bytes) -> None:
     """Grade a node with these bytes for its policy."""
     _with_file(nodes.POLICY, data)
+
+
+def pod(data: bytes) -> None:
+    """Decode and validate a static pod, and expand its commands."""
+    try:
+        loaded = load_pod(data, "/etc/kubernetes/manifests/x.yaml", nodes.NAME)
+    except (ManifestError, TooBig):
+        return
+    assert loaded.identity
+    for container in loaded.all_containers():
+        argv(loaded, container)
 
 
 def manifest(data: bytes) -> None:
@@ -68,7 +85,7 @@ def twin(data: bytes) -> None:
 
 
 def log(data: bytes) -> None:
-    """Read a log in chunks of several sizes, event by event, and grade a node that has it."""
+    """Read a log in chunks of several sizes and event by event, and hold it against a policy."""
     read_log(unpacked([data]))
     start = data[:4096]
     if not start.startswith(b"\x1f"):
@@ -77,6 +94,11 @@ def log(data: bytes) -> None:
         assert read_log(sevens) == read_log([start])
     for _ in events([data]):
         pass
+    check_log([data], _right_policy())
+
+
+def log_file(data: bytes) -> None:
+    """Grade a node that has the log."""
     _with_file(nodes.LOG, data)
 
 
@@ -105,9 +127,11 @@ def scenario(data: bytes) -> None:
 TARGETS: dict[str, Target] = {
     "policy": policy,
     "policy-file": policy_file,
+    "pod": pod,
     "manifest": manifest,
     "twin": twin,
     "log": log,
+    "log-file": log_file,
     "bundle": bundle,
     "scenario": scenario,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,9 @@ from tests.fuzz.targets import TARGETS
 SEEDS = Path(__file__).parent / "seeds"
 
 
-@pytest.mark.parametrize("path", sorted(SEEDS.glob("*/*")), ids=lambda path: f"{path.parent.name}-{path.name}")
+@pytest.mark.parametrize("path", sorted(SEEDS.glob("*/*.gz")), ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_what_once_failed_is_answered(path: Path) -> None:
-    bounded(TARGETS[path.parent.name], path.read_bytes())
+    bounded(TARGETS[path.parent.name], gzip.decompress(path.read_bytes()))
 
 
 @pytest.mark.parametrize("target", sorted(TARGETS))
