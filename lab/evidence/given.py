@@ -6,8 +6,9 @@ Both run the same collector; what is graded is the bundle, for every kind of nod
 from __future__ import annotations
 
 import io
+import shlex
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +21,7 @@ from checkers.wants import Wants
 from .. import procs
 from ..errors import LabError
 from ..home import write_whole
+from ..procs import Completed
 from .bundle import Bundle
 from .capture import About
 from .collector import script
@@ -96,9 +98,7 @@ def capture_given(
 
 def _look_around(way: Way, manifests: str) -> _Given:
     """Find out what the node has for us. Raises LabError where it is no control plane, or cannot be asked."""
-    done = procs.run(way.argv(["sh", "-c", _LOOK_AROUND, manifests, *way.pythons]), timeout=_LOOK_TIMEOUT, check=False)
-    if failure := way.failure(done):
-        raise failure
+    done = _asked(way, ["sh", "-c", _LOOK_AROUND, manifests, *way.pythons], _LOOK_TIMEOUT)
     said = dict(
         line.removeprefix(_MARK).partition("=")[::2] for line in done.text.splitlines() if line.startswith(_MARK)
     )
@@ -123,6 +123,18 @@ def _look_around(way: Way, manifests: str) -> _Given:
     return _Given(way, tuple(said["root"].split()) if root else (), root, said["python"])
 
 
+def _asked(way: Way, argv: Sequence[str], timeout: float, stdin: bytes | None = None) -> Completed:
+    """Run a command on the node. Raises LabError where the way failed, or the time is over."""
+    try:
+        done = procs.run(way.argv(argv), timeout=timeout, stdin=stdin, check=False)
+    except LabError as error:
+        by_hand = shlex.join(way.argv(["true"]))
+        raise LabError(f"{way.name} gave no answer within {timeout:g} s", f"see whether it does: {by_hand}") from error
+    if failure := way.failure(done):
+        raise failure
+    return done
+
+
 def _capture(given: _Given, task: Mapping[str, Any], now: Callable[[], datetime]) -> bytes:
     """Return a bundle of the node. Raises LabError."""
     if given.python:
@@ -137,10 +149,8 @@ def _capture(given: _Given, task: Mapping[str, Any], now: Callable[[], datetime]
 
 
 def _by_python(given: _Given, task: Mapping[str, Any]) -> bytes:
-    argv = given.way.argv([*given.prefix, given.python, "-I", "-"])
-    done = procs.run(argv, timeout=_COLLECT_TIMEOUT, stdin=script(task).encode(), check=False)
-    if failure := given.way.failure(done):
-        raise failure
+    argv = [*given.prefix, given.python, "-I", "-"]
+    done = _asked(given.way, argv, _COLLECT_TIMEOUT, script(task).encode())
     if done.exit_code:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines() or ["it said nothing"]
         said = words[-1].removeprefix("collect.py: ").partition("; ")[0]

@@ -131,6 +131,14 @@ def test_a_node_of_another_kind_is_told_apart(programs: Path) -> None:
     assert answers("", "yes", " stat tail").message == "exam has neither python3 nor stat, tail"
 
 
+def test_a_node_that_hangs_is_given_up(programs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lab.evidence.given._LOOK_TIMEOUT", 0.3)
+    program(programs, "docker", "#!/bin/sh\n[ $1 = container ] && echo running && exit\nexec sleep 60\n")
+    error = refused("docker://exam")
+    assert error.message == "exam gave no answer within 0.3 s"
+    assert error.hint.endswith("docker exec --interactive --user 0 exam true")
+
+
 def test_who_is_not_root_there_is_told_how_to_be(programs: Path) -> None:
     lines = "cks-lab:root=no\\ncks-lab:python=/usr/bin/python3\\ncks-lab:lacks=\\ncks-lab:manifests=yes\\n"
     said = "collect.py: cannot look at /x: Permission denied; run it as root: sudo python3 collect.py"
