@@ -6,7 +6,6 @@ Both run the same collector; what is graded is the bundle, for every kind of nod
 from __future__ import annotations
 
 import io
-import shlex
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -128,8 +127,8 @@ def _asked(way: Way, argv: Sequence[str], timeout: float, stdin: bytes | None = 
     try:
         done = procs.run(way.argv(argv), timeout=timeout, stdin=stdin, check=False)
     except LabError as error:
-        by_hand = shlex.join(way.argv(["true"]))
-        raise LabError(f"{way.name} gave no answer within {timeout:g} s", f"see whether it does: {by_hand}") from error
+        hint = f"see whether it does: {way.by_hand}"
+        raise LabError(f"{way.name} gave no answer within {timeout:g} s", hint) from error
     if failure := way.failure(done):
         raise failure
     return done

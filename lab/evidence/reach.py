@@ -41,8 +41,8 @@ class Way:
     """A way to a node. `kind` is the driver that a report names, `name` the node as the user named it.
 
     `argv` gives this machine's command for one of the node's; `failure` is this way's own failure in how a command
-    ended, None where the command itself ended so; `as_root` is the advice to somebody who is not root there; `pythons`
-    are there beside python3.
+    ended, None where the command itself ended so; `as_root` is the advice to somebody who is not root there; `by_hand`
+    shows whether the way works; `pythons` are there beside python3.
     """
 
     kind: str
@@ -50,6 +50,7 @@ class Way:
     argv: Callable[[Sequence[str]], list[str]]
     failure: Callable[[Completed], LabError | None]
     as_root: str
+    by_hand: str
     pythons: tuple[str, ...] = ()
 
 
@@ -78,6 +79,7 @@ def _local() -> Way:
         list,
         lambda done: None,
         "sudo cks-lab grade SCENARIO --node local",
+        "true",
         (sys.executable,),
     )
 
@@ -107,6 +109,7 @@ def _container(name: str) -> Way:
         lambda argv: ["docker", "exec", "--interactive", "--user", "0", name, *argv],
         lambda done: _docker_error(name, done),
         f"docker exec --user 0 {name} id",
+        f"docker exec --user 0 {name} true",
     )
 
 
@@ -165,6 +168,7 @@ def _ssh(target: str, at_terminal: bool) -> Iterator[Way]:
                 lambda argv: [*one, "--", host, shlex.join(argv)],
                 lambda done: _ssh_error(host, done, by_hand),
                 f"as root: --node ssh://root@{target.rpartition('@')[2]}, or let sudo ask for no password there",
+                by_hand,
             )
 
 

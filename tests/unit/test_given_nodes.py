@@ -136,7 +136,7 @@ def test_a_node_that_hangs_is_given_up(programs: Path, monkeypatch: pytest.Monke
     program(programs, "docker", "#!/bin/sh\n[ $1 = container ] && echo running && exit\nexec sleep 60\n")
     error = refused("docker://exam")
     assert error.message == "exam gave no answer within 0.3 s"
-    assert error.hint.endswith("docker exec --interactive --user 0 exam true")
+    assert error.hint.endswith("docker exec --user 0 exam true")
 
 
 def test_who_is_not_root_there_is_told_how_to_be(programs: Path) -> None:
