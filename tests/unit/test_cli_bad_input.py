@@ -256,7 +256,7 @@ class TestWhatCannotBeJudged:
         unreadable(LOG)
         assert run(["grade", "audit-log", "--root", str(node)]) == 2
         first = capsys.readouterr().out.partition("\naudit-log on")[0]
-        said = f"ERROR  3 checks could not be judged: /{LOG}: Input/output error; the others: 14 of 14 points"
+        said = f"ERROR  3 checks could not be judged: /{LOG}: Input/output error; the others: 14 of 14 points, 100 %"
         assert first.split() == said.split()
 
     def test_a_report_in_a_file_is_announced_with_the_reason(
