@@ -20,21 +20,21 @@ class Check(Protocol):
 _AUDIT = "checkers.audit_logging"
 
 CHECKS: dict[str, str] = {
-    "policy.valid": f"{_AUDIT}:policy_valid",
-    "policy.metadata-everywhere": f"{_AUDIT}:policy_metadata_everywhere",
-    "policy.configmaps-body": f"{_AUDIT}:policy_configmaps_body",
-    "policy.nothing-more": f"{_AUDIT}:policy_nothing_more",
-    "manifest.valid": f"{_AUDIT}:manifest_valid",
-    "manifest.single": f"{_AUDIT}:manifest_single",
-    "flags.policy-file": f"{_AUDIT}:flags_policy_file",
-    "flags.log-path": f"{_AUDIT}:flags_log_path",
-    "mounts.policy": f"{_AUDIT}:mounts_policy",
-    "mounts.log": f"{_AUDIT}:mounts_log",
-    "apiserver.running": f"{_AUDIT}:apiserver_running",
-    "log.written": f"{_AUDIT}:log_written",
-    "log.metadata": f"{_AUDIT}:log_metadata",
-    "log.configmaps-body": f"{_AUDIT}:log_configmaps_body",
-    "live.probe": f"{_AUDIT}:live_probe",
+    "policy.valid": f"{_AUDIT}.policy:policy_valid",
+    "policy.metadata-everywhere": f"{_AUDIT}.policy:policy_metadata_everywhere",
+    "policy.configmaps-body": f"{_AUDIT}.policy:policy_configmaps_body",
+    "policy.nothing-more": f"{_AUDIT}.policy:policy_nothing_more",
+    "manifest.valid": f"{_AUDIT}.manifest:manifest_valid",
+    "manifest.single": f"{_AUDIT}.manifest:manifest_single",
+    "flags.policy-file": f"{_AUDIT}.flags:flags_policy_file",
+    "flags.log-path": f"{_AUDIT}.flags:flags_log_path",
+    "mounts.policy": f"{_AUDIT}.mounts:mounts_policy",
+    "mounts.log": f"{_AUDIT}.mounts:mounts_log",
+    "apiserver.running": f"{_AUDIT}.running:apiserver_running",
+    "log.written": f"{_AUDIT}.log:log_written",
+    "log.metadata": f"{_AUDIT}.log:log_metadata",
+    "log.configmaps-body": f"{_AUDIT}.log:log_configmaps_body",
+    "live.probe": f"{_AUDIT}.log:live_probe",
 }
 
 

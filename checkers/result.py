@@ -40,3 +40,8 @@ class CheckResult:
     fix: str = ""
     warnings: tuple[str, ...] = ()
     knowable: bool = True
+
+
+def blocked(expected: str, by: str, found: str = "") -> CheckResult:
+    """Return the skip of a check that another one's failure explains; its points are not earned."""
+    return CheckResult(Status.SKIP, expected, found or f"{by} has to pass first", fix=f"mend {by}, then grade again")

@@ -8,6 +8,7 @@ import os
 import socket
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -15,9 +16,11 @@ import pytest
 
 from checkers.evidence import Evidence
 from checkers.grade import NodeName, grade
+from checkers.registry import CHECKS
 from lab.catalog import load
 from lab.evidence.directory import DirectoryFiles
 
+ROOT = Path(__file__).parents[2]
 HEAVY = ("textual", "aiohttp", "sqlalchemy", "alembic", "docker", "cryptography", "hypothesis", "rich")
 
 
@@ -30,9 +33,20 @@ def loaded(code: str) -> set[str]:
 
 
 def test_the_judge_loads_nothing_of_the_program() -> None:
-    modules = loaded("import checkers.grade, checkers.audit_logging")
+    modules = loaded(
+        "import checkers.grade, checkers.registry\nfor name in checkers.registry.CHECKS: checkers.registry.check(name)"
+    )
     assert "checkers" in modules
     assert not modules & {"lab", "textual", "click", "sqlite3", *HEAVY}
+
+
+def test_the_contract_about_the_answer_key_names_every_module_of_checks() -> None:
+    contracts = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["importlinter"]["contracts"]
+    (contract,) = (c for c in contracts if c["name"] == "Drivers and evidence must not see the answer key")
+    modules = {place.partition(":")[0] for place in CHECKS.values()}
+    # A package there stands for all that is in it.
+    hidden = tuple(f"{name}." for name in contract["forbidden_modules"])
+    assert [module for module in sorted(modules) if not f"{module}.".startswith(hidden)] == []
 
 
 @pytest.mark.parametrize("arguments", [["grade", "audit-log", "--root", "/nonexistent"], ["list"], ["--help"]])

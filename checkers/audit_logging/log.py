@@ -1,4 +1,4 @@
-"""The checks of the audit-log tasks that look at what the log holds, and at the requests that were sent while grading.
+"""The checks log.* and live.probe: what the log holds, and what became of the requests that were sent while grading.
 
 What the log says before the API server's last start belongs to an older configuration: it neither helps nor hurts.
 """
@@ -9,13 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from .evidence import Evidence, Missing, NotAFile
-from .kube.audit_log import EventClass, FullEvent, LogStatistics, is_of, log_names, normal_time, read_log, unpacked
-from .kube.audit_policy import Attributes, Level, evaluate
-from .node_picture import NodePicture, picture
-from .registry import outcome
-from .result import CheckResult, Status, Where
-from .wants import Wants
+from ..evidence import Evidence, Missing, NotAFile
+from ..kube.audit_log import EventClass, FullEvent, LogStatistics, is_of, log_names, normal_time, read_log, unpacked
+from ..kube.audit_policy import Attributes, Level, evaluate
+from ..node_picture import NodePicture, picture
+from ..registry import outcome
+from ..result import CheckResult, Status, Where
+from ..wants import Wants
 
 _UPSTREAM = (
     "policy.valid",
