@@ -10,6 +10,7 @@ import re
 from dataclasses import dataclass, replace
 from typing import Any
 
+from .audit_kinds import struct_of
 from .gotext import quote
 from .goyaml import decode
 from .goyaml_nodes import Document, Node, YAMLError
@@ -19,6 +20,7 @@ from .goyaml_types import (
     BOOL_POINTER,
     OBJECT_META,
     TEXT,
+    GoType,
     Struct,
     TypeMismatch,
     decode_struct,
@@ -204,12 +206,14 @@ def _convert(document: Document, data: bytes, scheme: str, server: tuple[int, in
     if not version:
         missing = f"Object 'apiVersion' is missing in '{data.decode('utf-8', 'replace')}'"
         raise PolicyError(f"failed decoding: {missing}", line)
+    internal = _INTERNAL if server < (1, 35) else _INTERNAL_1_35
     if kind != "Policy" or (group, version) not in ((GROUP, "v1"), (GROUP, "__internal")):
         package = "audit" if version == "__internal" and kind not in _UNVERSIONED else "v1"
         name = f"{package}.{kind}" if kind in _UNVERSIONED or kind in _KINDS.get((group, version), ()) else ""
-        if (group, version, kind) == (GROUP, "__internal", "WatchEvent"):
+        if group in ("", GROUP) and (version, kind) == ("__internal", "WatchEvent"):
             name = "v1.InternalEvent"
         if name:
+            _refuse_types(root, struct_of(name, POLICY, internal, names_embedded=server >= (1, 35)))
             said = f"converting ({name}) to (audit.Policy): unknown conversion"
             raise PolicyError(f"failed decoding: {said}", document.line(("kind",)))
         if (group, version) in ((GROUP, "v1"), (GROUP, "__internal")):
@@ -220,14 +224,17 @@ def _convert(document: Document, data: bytes, scheme: str, server: tuple[int, in
         raise PolicyError(
             f"failed decoding: no kind {quote(kind)} is registered for {said} in scheme {quote(scheme)}", line
         )
-    try:
-        internal = _INTERNAL if server < (1, 35) else _INTERNAL_1_35
-        decoded = decode_struct(root, internal if version == "__internal" else POLICY)
-    except TypeMismatch as error:
-        raise PolicyError(f"failed decoding: {error.text}", error.line) from None
+    decoded = _refuse_types(root, internal if version == "__internal" else POLICY)
     if version == "__internal":
         raise PolicyError(f"unknown group version field {GROUP}/__internal, Kind=Policy in policy", line)
     return decoded
+
+
+def _refuse_types(root: Node, into: GoType) -> tuple[Struct, list[str]]:
+    try:
+        return decode_struct(root, into)
+    except TypeMismatch as error:
+        raise PolicyError(f"failed decoding: {error.text}", error.line) from None
 
 
 def _texts(struct: Struct, name: str) -> tuple[str, ...]:

@@ -25,7 +25,7 @@ _MOST_STRICT = 100
 class GoType:
     """A Go type: `name` as Go prints it, `kind` what JSON it takes.
 
-    kind: string, bool, int64, list, map, struct, time (RFC 3339), raw (anything), by what the value decodes to.
+    kind: string, bool, int32, int64, list, map, struct, time (RFC 3339), raw (anything), by what the value decodes to.
     `pointer`: a null takes away the value that an earlier key of the same name has set. `embedded` names the embedded
     struct that a field is in, for the API servers (1.35 on) that name it in errors.
     """
@@ -61,6 +61,9 @@ def list_of(item: GoType) -> GoType:
 def struct_type(name: str, fields: Mapping[str, GoType]) -> GoType:
     """Return a struct type by its name with package (v1.PolicyRule) and its JSON fields."""
     return GoType(name, "struct", None, fields, name.rpartition(".")[2])
+
+
+_BITS = {"int32": 31, "int64": 63}
 
 
 class TypeMismatch(ValueError):
@@ -117,9 +120,9 @@ class _Decoder:
             return self._map(node, into, existing, path)
         if into.kind == "list" and kind == "array":
             return self._list(node, into, existing, path)
-        if into.kind == "int64" and kind == "number":
-            number = node.value
-            if isinstance(number, int) and -(1 << 63) <= number < 1 << 63:
+        if into.kind in _BITS and kind == "number":
+            number, bits = node.value, _BITS[into.kind]
+            if isinstance(number, int) and -(1 << bits) <= number < 1 << bits:
                 return number
             if isinstance(number, float):
                 number = number.text if isinstance(number, WrittenNumber) else json_float(number)
