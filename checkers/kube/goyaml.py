@@ -20,7 +20,6 @@ from .goyaml_json import decode_json, is_json
 from .goyaml_nodes import MOST_WORDS, Document, Node, TooBig, YAMLError
 from .goyaml_parser import parse
 from .goyaml_reader import characters
-from .goyaml_tokens import BREAKS
 
 __all__ = ["Document", "Node", "TooBig", "YAMLError", "decode", "decode_yaml"]
 
@@ -49,8 +48,6 @@ def decode_yaml(data: bytes) -> Document:
     read = characters(data or b"\n")
     composer = Composer()
     if read.problem is not None or _ODD.search(read.text) or not _by_libyaml(read.text, composer):
-        if sum(map(read.text.count, BREAKS)) > MOST_WORDS:
-            raise TooBig
         composer = Composer()
         parse(read, composer)
     return composer.document()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, NamedTuple
 
-from .goyaml_nodes import YAMLError
+from .goyaml_nodes import MOST_WORDS, TooBig, YAMLError
 from .goyaml_reader import Characters
 
 BREAKS: Final = "\r\n\x85\u2028\u2029"
@@ -46,6 +46,7 @@ class Place:
         self.indent = -1
         self.key_allowed = True
         self._read = read
+        self._left = 6 * MOST_WORDS
         # What go-yaml's buffer holds: from the first of these to before the second.
         self._buffered = (0, 0)
         # Only a bad character or a byte-order mark shows how go-yaml fills its buffer.
@@ -61,12 +62,14 @@ class Place:
         return self._careful and self.text[self._buffered[0]] == "\ufeff"
 
     def need(self, length: int) -> None:
-        """Have so many characters at hand. Raises YAMLError where a bad one is among those that are read for it."""
+        """Have so many characters at hand. Raises TooBig, and YAMLError where a bad one is read with them."""
+        self._step()
         if self._careful:
             self.go_on(self.at, length)
 
     def go_on(self, to: int, length: int = 1) -> None:
-        """Go to a place of the text, with so many characters at hand all the way. Raises YAMLError as `need` does."""
+        """Go to a place of the text, with so many characters at hand all the way. Raises as `need` does."""
+        self._step()
         if self._careful:
             start, end = self._buffered
             while to + length > end:
@@ -82,11 +85,17 @@ class Place:
 
     def newline(self) -> str:
         """Go over a line break and return what it is in a scalar: mostly one newline."""
+        self._step()
         found = self.text[self.at]
         self.at += 2 if found == "\r" and self.text[self.at + 1] == "\n" else 1
         self.line += 1
         self.line_start = self.at
         return found if found in "\u2028\u2029" else "\n"
+
+    def _step(self) -> None:
+        self._left -= 1
+        if not self._left:
+            raise TooBig
 
     def at_document_mark(self) -> bool:
         """Say whether `---` or `...` stands here, and nothing that belongs to it."""

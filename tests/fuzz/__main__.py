@@ -70,7 +70,7 @@ def thrown(target: str, inputs: int, seconds: float, seed: int) -> Outcome:
         argv = [sys.executable, "-m", "tests.fuzz.thrower", target, str(inputs), str(seconds), str(seed), str(now)]
         done = subprocess.run([*argv, str(_HANG)], cwd=ROOT, capture_output=True, text=True, env=None)
         if done.returncode:
-            failed = (f"the process ended with {done.returncode}\n{done.stderr[-2000:]}",)
+            failed = (f"the process ended with {done.returncode}\n{done.stderr[:1000]}",)
             if now.exists():
                 failed = (f"{keep(target, now.read_bytes())}: {failed[0]}",)
             return Outcome(target, failures=failed)

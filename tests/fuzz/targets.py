@@ -15,7 +15,7 @@ from pathlib import Path
 
 from checkers.grade import Report
 from checkers.kube.audit_log import events, read_log, unpacked
-from checkers.kube.audit_policy import Attributes, Level, PolicyError, evaluate, load_policy
+from checkers.kube.audit_policy import Attributes, Level, Policy, PolicyError, evaluate, load_policy
 from checkers.kube.goyaml_nodes import TooBig
 from checkers.kube.log_check import check_log
 from checkers.kube.pod_command import argv
@@ -138,23 +138,25 @@ TARGETS: dict[str, Target] = {
 
 
 @cache
-def _right_policy():  # type: ignore[no-untyped-def]
+def _right_policy() -> Policy:
     return load_policy(nodes.audit_log().solution.files["/etc/kubernetes/audit/policy.yaml"], version=(1, 34))
 
 
 @cache
-def _node() -> Path:
-    """Return a node's files with the solution laid over them, made once a process."""
-    root = nodes.lay(Path(tempfile.mkdtemp(prefix="cks-lab-fuzz-")), nodes.audit_log().solution)
-    return nodes.write_log(root)
+def _folder() -> tempfile.TemporaryDirectory[str]:
+    """Return the folder of a node, made once a process and removed with it."""
+    folder = tempfile.TemporaryDirectory(prefix="cks-lab-fuzz-")
+    nodes.write_log(nodes.lay(Path(folder.name), nodes.audit_log().solution))
+    return folder
 
 
 def _with_file(path: str, data: bytes) -> None:
-    file = _node() / path
+    root = Path(_folder().name)
+    file = root / path
     before = file.read_bytes() if file.exists() else None
     try:
         file.write_bytes(data)
-        _told(nodes.grade(_node()))
+        _told(nodes.grade(root))
     finally:
         if before is None:
             file.unlink()
