@@ -112,7 +112,7 @@ def number_text(number: float) -> str:
         return str(number)
     if number and not 1e-6 <= abs(number) < 1e21:
         return re.sub(r"e([-+])0", r"e\1", repr(number).replace(".0e", "e"))
-    return format(Decimal(repr(number)).normalize() + 0, "f")
+    return format(Decimal(repr(number)).normalize(), "f")
 
 
 class Decoder:
