@@ -6,11 +6,13 @@ What the log says before the API server's last start belongs to an older configu
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
 from ..evidence import Evidence, Missing, NotAFile
-from ..kube.audit_log import EventClass, FullEvent, LogStatistics, is_of, log_names, normal_time, read_log, unpacked
+from ..kube.audit_log import EventClass, FullEvent, LogStatistics, is_of, log_names, normal_time, read_logs, unpacked
+from ..kube.audit_log_files import rotated_at
 from ..kube.audit_policy import Attributes, Level, evaluate
 from ..node_picture import NodePicture, picture
 from ..registry import outcome
@@ -30,17 +32,37 @@ _UPSTREAM = (
 _POD_LOGS = "/var/log/pods"
 
 
+@dataclass(frozen=True, slots=True)
+class _Log:
+    """A log and the rotated ones beside it: their paths, the oldest first, what is in them, and what is no longer.
+
+    `damaged` says of each gzip that is not whole what is wrong with it; `lost` is the first of them that can have held
+    events from after the API server's last start.
+    """
+
+    paths: tuple[str, ...]
+    statistics: LogStatistics
+    damaged: Mapping[str, str]
+    lost: str | None
+
+    def where(self, line: int) -> Where:
+        """Return the place of a line; lines are counted through all files."""
+        index, number = self.statistics.place(line)
+        return Where(self.paths[index], number)
+
+
 def log_written(evidence: Evidence, wants: Wants) -> CheckResult:
     """Say whether the log is on the node and holds a completed request since the API server's last start."""
     expected = f"{wants.log_file} holds events of completed requests"
     seen = picture(evidence, wants)
-    statistics = _statistics(seen)
-    if statistics is None:
+    log = _log(seen)
+    if log is None:
         if not seen.facts and not seen.has_folder("/var/log"):
             return CheckResult(Status.SKIP, expected, "the files do not reach to /var/log", knowable=False)
         return _caused(expected, f"{wants.log_file} is not there", evidence, wants)
+    statistics = log.statistics
     completed = statistics.count(lambda kind: kind.completed)
-    warnings = _warnings(statistics)
+    warnings = _warnings(log)
     where = Where(wants.log_file)
     if completed or statistics.legacy:
         found = f"{completed} completed requests since the API server started"
@@ -51,7 +73,10 @@ def log_written(evidence: Evidence, wants: Wants) -> CheckResult:
         found = f"all {statistics.events} events are from before the API server's last start"
     else:
         found = f"none of its {statistics.events - statistics.older} events is of the stage ResponseComplete"
-    return _caused(expected, found, evidence, wants)
+    failed = _caused(expected, found, evidence, wants)
+    if log.lost is not None and failed.status is Status.FAIL:
+        return _unknowable(expected, found, log)
+    return replace(failed, warnings=_damage(log))
 
 
 def log_metadata(evidence: Evidence, wants: Wants) -> CheckResult:
@@ -59,15 +84,19 @@ def log_metadata(evidence: Evidence, wants: Wants) -> CheckResult:
     body = wants.body_resource
     expected = f"the log holds completed events of resources other than {body}"
     written = outcome("log.written", evidence, wants)
-    statistics = _statistics(picture(evidence, wants))
-    if statistics is None or written.status is not Status.PASS:
+    log = _log(picture(evidence, wants))
+    if log is None or written.status is not Status.PASS:
         return _blocked(expected, written)
-    number = statistics.completed_of_others(body, wants.body_group)
+    number = log.statistics.completed_of_others(body, wants.body_group)
     where = Where(wants.log_file)
     if number:
-        return CheckResult(Status.PASS, expected, f"{number} of them", where)
+        return CheckResult(Status.PASS, expected, f"{number} of them", where, warnings=_damage(log))
+    if log.lost is not None:
+        return _unknowable(expected, "none since the API server started", log)
     fix = f"kubectl get pods -A; grep -c ResponseComplete {wants.log_file}"
-    return CheckResult(Status.FAIL, expected, "none since the API server started", where, fix=fix)
+    return CheckResult(
+        Status.FAIL, expected, "none since the API server started", where, fix=fix, warnings=_damage(log)
+    )
 
 
 def log_configmaps_body(evidence: Evidence, wants: Wants) -> CheckResult:
@@ -76,9 +105,10 @@ def log_configmaps_body(evidence: Evidence, wants: Wants) -> CheckResult:
     expected = f"the log holds writes of {resource}, each with its requestObject"
     written = outcome("log.written", evidence, wants)
     seen = picture(evidence, wants)
-    statistics = _statistics(seen)
-    if statistics is None or written.status is not Status.PASS:
+    log = _log(seen)
+    if log is None or written.status is not Status.PASS:
         return _blocked(expected, written)
+    statistics, warnings = log.statistics, _damage(log)
 
     def write(kind: EventClass) -> bool:
         return (
@@ -94,15 +124,19 @@ def log_configmaps_body(evidence: Evidence, wants: Wants) -> CheckResult:
     if bad is not None:
         kind, line = bad
         found = f"a {kind.verb} of {resource} in {kind.namespace} is recorded at {kind.level}, without its body"
-        return CheckResult(Status.FAIL, expected, found, Where(wants.log_file, line), fix=fix)
+        return CheckResult(Status.FAIL, expected, found, log.where(line), fix=fix, warnings=warnings)
     good = statistics.count(lambda kind: write(kind) and kind.has_request_object)
     if good:
-        return CheckResult(Status.PASS, expected, f"{good} writes, each with its body", Where(wants.log_file))
+        found = f"{good} writes, each with its body"
+        return CheckResult(Status.PASS, expected, found, Where(wants.log_file), warnings=warnings)
+    if log.lost is not None:
+        return _unknowable(expected, f"no write of {resource} since the API server started", log)
     probe = seen.facts.get("probe")
     if isinstance(probe, dict) and probe.get("requests"):
         found = f"{resource} were written while grading, and the log holds no write of one"
-        return CheckResult(Status.FAIL, expected, found, Where(wants.log_file), fix=fix)
-    return CheckResult(Status.SKIP, expected, f"nobody wrote {resource} since the API server started", knowable=False)
+        return CheckResult(Status.FAIL, expected, found, Where(wants.log_file), fix=fix, warnings=warnings)
+    found = f"nobody wrote {resource} since the API server started"
+    return CheckResult(Status.SKIP, expected, found, warnings=warnings, knowable=False)
 
 
 def live_probe(evidence: Evidence, wants: Wants) -> CheckResult:
@@ -125,10 +159,10 @@ def live_probe(evidence: Evidence, wants: Wants) -> CheckResult:
             return CheckResult(Status.SKIP, expected, found, fix=running.fix, knowable=known)
         said = probe.get("error") if isinstance(probe, dict) else "no request could be sent"
         return CheckResult(Status.ERROR, expected, str(said), fix="grade again; if it stays: cks-lab doctor")
-    statistics = _statistics(seen)
-    assert statistics is not None
+    log = _log(seen)
+    assert log is not None
     events: dict[str, list[FullEvent]] = {}
-    for event in statistics.found:
+    for event in log.statistics.found:
         events.setdefault(event.auditID, []).append(event)
     for request in probe["requests"]:
         recorded = events.get(str(request.get("audit_id")), [])
@@ -215,16 +249,16 @@ def _edited_since(seen: NodePicture) -> tuple[str, ...]:
     return (f"{path} was saved after the API server started; it reads the policy only then: restart it to be sure",)
 
 
-def _statistics(seen: NodePicture) -> LogStatistics | None:
+def _log(seen: NodePicture) -> _Log | None:
     """Read the log and the rotated ones beside it, once; None where there is none. Raises Unreadable."""
-    kept = seen.evidence.memo.get(LogStatistics)
+    kept = seen.evidence.memo.get(_Log)
     if kept is None:
-        kept = seen.evidence.memo[LogStatistics] = (_read(seen),)
+        kept = seen.evidence.memo[_Log] = (_read(seen),)
     found = kept[0]
-    return found if isinstance(found, LogStatistics) else None
+    return found if isinstance(found, _Log) else None
 
 
-def _read(seen: NodePicture) -> LogStatistics | None:
+def _read(seen: NodePicture) -> _Log | None:
     path = seen.wants.log_file
     folder, _, name = path.rpartition("/")
     files = seen.evidence.files
@@ -234,18 +268,31 @@ def _read(seen: NodePicture) -> LogStatistics | None:
         return None
     if not names:
         return None
+    paths = tuple(f"{folder}/{each}" for each in names)
+    damaged: dict[str, str] = {}
 
-    def chunks() -> Iterator[bytes]:
-        for each in names:
-            try:
-                yield from unpacked(files.stream(f"{folder}/{each}"))
-            except (Missing, NotAFile):
-                # A dangling link, a folder in the place of the log: nothing is written there.
-                continue
+    def chunks(each: str) -> Iterator[bytes]:
+        source = unpacked(files.stream(each))
+        size = 0
+        try:
+            for chunk in source:
+                size += len(chunk)
+                yield chunk
+        except (Missing, NotAFile):
+            # A dangling link, a folder in the place of the log: nothing is written there.
+            return
+        if source.damaged is not None:
+            damaged[each] = source.damaged
+        elif not size and each.endswith(".gz"):
+            damaged[each] = "the gzip is cut: the file is empty"
 
     probe = seen.facts.get("probe")
     nonce = str(probe.get("nonce")) if isinstance(probe, dict) else ""
-    return read_log(chunks(), started(seen), (f"cks-lab-{nonce}-",) if nonce else ())
+    nonces = (f"cks-lab-{nonce}-",) if nonce else ()
+    statistics = read_logs((chunks(each) for each in paths), started(seen), nonces)
+    start = statistics.started or ""
+    lost = next((each for each in damaged if rotated_at(each, path) >= start), None)
+    return _Log(paths, statistics, damaged, lost)
 
 
 def started(seen: NodePicture) -> str | None:
@@ -269,13 +316,28 @@ def started(seen: NodePicture) -> str | None:
     return max((time for time in times if time[:2] == "20"), default=None)
 
 
-def _warnings(statistics: LogStatistics) -> tuple[str, ...]:
+def _warnings(log: _Log) -> tuple[str, ...]:
+    statistics = log.statistics
     found = []
     if statistics.legacy:
         found.append(f"{statistics.legacy} lines are in the legacy format, which holds no bodies")
-    if statistics.broken:
-        found.append(f"{statistics.broken} lines are no audit events; the first is line {statistics.first_broken}")
-    return tuple(found)
+    if statistics.first_broken is not None:
+        first = log.where(statistics.first_broken)
+        place = f"line {first.line}" + (f" of {first.file}" if len(log.paths) > 1 else "")
+        found.append(f"{statistics.broken} lines are no audit events; the first is {place}")
+    return (*found, *_damage(log))
+
+
+def _damage(log: _Log) -> tuple[str, ...]:
+    """Return a warning for each file that could not be read to its end."""
+    return tuple(f"{path}: {damage}" for path, damage in log.damaged.items())
+
+
+def _unknowable(expected: str, found: str, log: _Log) -> CheckResult:
+    """Return the skip of a check whose answer may have stood in what is damaged: nobody is to lose points by that."""
+    assert log.lost is not None
+    said = f"{found}, as far as it can be read: {log.lost}: {log.damaged[log.lost]}"
+    return CheckResult(Status.SKIP, expected, said, Where(log.lost), warnings=_damage(log), knowable=False)
 
 
 def _caused(expected: str, found: str, evidence: Evidence, wants: Wants) -> CheckResult:

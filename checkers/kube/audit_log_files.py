@@ -84,24 +84,34 @@ def _reason(error: zlib.error) -> str:
 def log_names(names: Iterable[str], log: str) -> tuple[str, ...]:
     """Return a log's own names among those in its folder, the oldest first: rotated ones (`.gz` too), then itself.
 
-    `log` is the log's name without its folder. Source: lumberjack 2.2: `audit-2026-11-23T02-36-32.662.log`.
+    `log` is the log's name without its folder. A gzip beside the file that it is made of is none: it is being written,
+    or its writer was killed. Source: lumberjack 2.2: `audit-2026-11-23T02-36-32.662.log`, compressLogFile.
     """
+    known = set(names)
+    rotated = [name for name in known if _stamp(name, log) and not (name.endswith(".gz") and name[:-3] in known)]
+    ordered = sorted(rotated, key=lambda name: _stamp(name, log))
+    return (*ordered, log) if log in known else tuple(ordered)
+
+
+def rotated_at(name: str, log: str) -> str:
+    """Return when a rotated log was put aside, in the form of `normal_time`; "" for what is no rotated one of `log`.
+
+    No event in it is younger. `name` and `log` are both paths, or both names. Source: lumberjack 2.2, backupName: UTC.
+    """
+    stamp = _stamp(name, log)
+    return f"{stamp[1:11]}T{stamp[12:20].replace('-', ':')}{stamp[20:]}000Z" if stamp else ""
+
+
+def _stamp(name: str, log: str) -> str:
+    """Return the time in a rotated log's name, as it stands there."""
     stem, dot, suffix = log.rpartition(".")
     if not dot:
         stem, suffix = log, ""
-    rotated = []
-    has_log = False
-    for name in names:
-        if name == log:
-            has_log = True
-            continue
-        plain = name.removesuffix(".gz")
-        if plain.startswith(stem) and plain.endswith(dot + suffix):
-            stamp = plain[len(stem) : len(plain) - len(dot + suffix)]
-            if _ROTATED.fullmatch(stamp):
-                rotated.append((stamp, name))
-    ordered = [name for _, name in sorted(rotated)]
-    return (*ordered, log) if has_log else tuple(ordered)
+    plain = name.removesuffix(".gz")
+    if name == log or not (plain.startswith(stem) and plain.endswith(dot + suffix)):
+        return ""
+    stamp = plain[len(stem) : len(plain) - len(dot + suffix)]
+    return stamp if _ROTATED.fullmatch(stamp) else ""
 
 
 def normal_time(text: str) -> str | None:

@@ -10,6 +10,7 @@ import pytest
 
 from checkers.kube import audit_log
 from checkers.kube.audit_log import LogReader, log_names, normal_time, read_log, unpacked
+from checkers.kube.audit_log_files import rotated_at
 
 
 def event(**fields: Any) -> dict[str, Any]:
@@ -309,3 +310,15 @@ def test_files_end_where_they_end_and_lines_have_their_place() -> None:
     assert statistics.file_lines == (2, 0, 1)
     assert statistics.place(max(statistics.examples.values())) == (2, 1)
     assert statistics.place(2) == (0, 2)
+
+
+def test_a_gzip_beside_the_log_that_it_is_made_of_is_not_read() -> None:
+    old = "audit-2026-11-23T02-36-32.662.log"
+    assert log_names([f"{old}.gz", old, "audit.log.gz", "audit.log"], "audit.log") == (old, "audit.log")
+    assert log_names([f"{old}.gz", "audit.log"], "audit.log") == (f"{old}.gz", "audit.log")
+
+
+def test_a_rotated_log_s_name_says_when_it_was_put_aside() -> None:
+    assert rotated_at("audit-2026-11-23T02-36-32.662.log.gz", "audit.log") == "2026-11-23T02:36:32.662000Z"
+    assert rotated_at("/l/a/b-2026-11-23T02-36-32.662", "/l/a/b") == "2026-11-23T02:36:32.662000Z"
+    assert rotated_at("audit.log", "audit.log") == rotated_at("audit-old.log", "audit.log") == ""
