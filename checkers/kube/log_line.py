@@ -173,7 +173,9 @@ def missing_fields(event: LogLine) -> tuple[str, ...]:
 def _shown(line: bytes, most: int = 60) -> str:
     """Return the beginning of a line, printable."""
     text = line[:most].decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "·" for c in text) + ("…" if len(line) > most else "")
+    if not text.isprintable():
+        text = "".join(c if c.isprintable() else "·" for c in text)
+    return text + ("…" if len(line) > most else "")
 
 
 @lru_cache(maxsize=10_000)
