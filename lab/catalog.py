@@ -273,7 +273,7 @@ def load_folder(folder: Path) -> Scenario:
 
 
 def _wish(clause: _Wish) -> Wish:
-    select = Selector(**{name: getattr(clause.select, name) for name in clause.select.__struct_fields__})
+    select = Selector.written(**{name: getattr(clause.select, name) for name in clause.select.__struct_fields__})
     return Wish(select, _level(clause.least), _level(clause.most))
 
 

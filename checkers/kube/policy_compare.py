@@ -8,7 +8,7 @@ bodies, where there are bodies.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from .audit_policy import Attributes, Decision, GroupResources, Level, Policy, Rule, decision_of, evaluate
 from .policy_commands import command_for
@@ -64,34 +64,22 @@ def _wishes(policy: Policy) -> list[Wish]:
 
 
 def selectors_of(rule: Rule) -> Iterator[Selector]:
-    """Yield what the rule is about.
-
-    A star means any in a selector; in a rule it is a name that nothing has, but for resources, paths and (from 1.36)
-    groups.
-    """
-    named = {
-        "users": rule.users,
-        "groups": rule.user_groups,
-        "verbs": rule.verbs,
-        "namespaces": rule.namespaces,
-    }
-    words = {name: tuple(word for word in given if word != "*") for name, given in named.items()}
-    if any(given and not words[name] for name, given in named.items()):
-        return
+    """Yield what the rule is about. A star is a word in it, but in resources, paths and (from 1.36) groups."""
+    select = Selector(users=rule.users, groups=rule.user_groups, verbs=rule.verbs, namespaces=rule.namespaces)
     for entry in rule.resources:
-        names = tuple(name for name in entry.resource_names if name != "*")
-        if (entry.group == "*" and not rule.group_star) or (entry.resource_names and not names):
-            continue
+        groups = () if entry.group == "*" and rule.group_star else (entry.group,)
+        names = entry.resource_names if entry.resources else ()
         for resources, subresources in _patterns(entry):
-            yield Selector(
-                **words,
-                api_groups=(entry.group,),
+            yield replace(
+                select,
+                api_groups=groups,
                 resources=resources,
                 subresources=subresources,
                 names=names,
+                any_resource=True,
             )
     if not rule.resources:
-        yield Selector(**words, paths=rule.non_resource_urls)
+        yield replace(select, paths=rule.non_resource_urls)
 
 
 def _patterns(entry: GroupResources) -> Iterator[tuple[tuple[str, ...], tuple[str, ...]]]:
@@ -104,5 +92,10 @@ def _patterns(entry: GroupResources) -> Iterator[tuple[tuple[str, ...], tuple[st
             yield (), ()
         elif not slash:
             yield (resource,), ("",)
-        elif subresource and pattern != "*/*":
-            yield ((resource,) if resource != "*" else ()), ((subresource,) if subresource != "*" else ())
+        else:
+            if resource == "*" and subresource:
+                yield (), (subresource,)
+            if subresource == "*":
+                yield (resource,), ()
+            elif resource != "*" and subresource:
+                yield (resource,), (subresource,)

@@ -232,26 +232,14 @@ _MOST_HIDERS = 8
 
 def _deciding(rules: Sequence[Rule], rule: Rule, existing: bool) -> tuple[int, ...] | None:
     """Return which of the rules decide what this rule matches; None where one of its requests gets past them."""
-    wishes = [_Always(selector) for selector in selectors_of(_without_star(rule))]
-    policy = Policy(tuple(replace(_without_star(r), index=i) for i, r in enumerate(rules)))
+    wishes = [_Always(selector) for selector in selectors_of(rule)]
+    policy = Policy(tuple(replace(r, index=i) for i, r in enumerate(rules)))
     found: set[int] = set()
     for example in prove(policy, wishes, universe=_universe(existing)).counterexamples:
         if example.rule is None:
             return None
         found.add(rules[example.rule].index)
     return tuple(sorted(found))
-
-
-def _without_star(rule: Rule) -> Rule:
-    """Return the rule with another name for who or what is really called `*`, which means any in a selector."""
-    if not any("*" in words for words in (rule.users, rule.user_groups, *(e.resource_names for e in rule.resources))):
-        return rule
-
-    def renamed(words: tuple[str, ...]) -> tuple[str, ...]:
-        return tuple("\N{ASTERISK OPERATOR}" if word == "*" else word for word in words)
-
-    entries = tuple(replace(e, resource_names=renamed(e.resource_names)) for e in rule.resources)
-    return replace(rule, users=renamed(rule.users), user_groups=renamed(rule.user_groups), resources=entries)
 
 
 # What can be seen without a proof

@@ -22,7 +22,6 @@ from .policy_universe import (
     Selector,
     Target,
     Universe,
-    accepts,
     attributes_of,
     is_easy,
     namespace_cost,
@@ -254,15 +253,13 @@ class _Search:
         by_identity = self._mask(lambda r: r.users or r.user_groups, lambda s: s.users or s.groups)
         everything = self._rule_bits | self._wish_bits
 
-        namespace_bits = {
-            name: sum(1 << i for i, r in enumerate(self._rules) if r.namespaces and name in r.namespaces)
-            | sum(bit for bit, s in wishes if s.namespaces and accepts(s.namespaces, name))
-            for name in ("", *self._universe.namespaces)
-        }
         targets = self._universe.targets()
         own_names = {target.name for target in targets if target.scope == "own"}
-        for name in own_names - namespace_bits.keys():
-            namespace_bits[name] = sum(bit for bit, s in wishes if s.namespaces and "*" in s.namespaces)
+        namespace_bits = {
+            name: sum(1 << i for i, r in enumerate(self._rules) if name in r.namespaces)
+            | sum(bit for bit, s in wishes if name in s.namespaces)
+            for name in {"", *self._universe.namespaces, *own_names}
+        }
 
         verb_options = [_Option(self._verb_bits(verb), 0, verb, verb) for verb in VERBS]
         target_options: dict[str, list[_Option]] = {verb: [] for verb in VERBS}
@@ -325,15 +322,13 @@ class _Search:
         return bits | sum(self._wish_bit[i] for i, w in enumerate(self._wishes) if of_selector(w.select))
 
     def _verb_bits(self, verb: str) -> int:
-        bits = sum(1 << i for i, rule in enumerate(self._rules) if rule.verbs and verb in rule.verbs)
-        wishes = enumerate(self._wishes)
-        return bits | sum(self._wish_bit[i] for i, w in wishes if w.select.verbs and accepts(w.select.verbs, verb))
+        bits = sum(1 << i for i, rule in enumerate(self._rules) if verb in rule.verbs)
+        return bits | sum(self._wish_bit[i] for i, w in enumerate(self._wishes) if verb in w.select.verbs)
 
     def _identity_stage(self, constrained: int) -> _Stage:
         wishes = [(self._wish_bit[i], w.select.users, w.select.groups) for i, w in enumerate(self._wishes)]
         rows = [(1 << i, r.users, r.user_groups) for i, r in enumerate(self._rules)]
-        # In a rule a star is a name like any other, in a wish it means everybody.
-        rows += [(bit, () if "*" in u else u, () if "*" in g else g) for bit, u, g in wishes]
+        rows += wishes
         any_user = sum(bit for bit, users, _ in rows if not users)
         any_group = sum(bit for bit, _, groups in rows if not groups)
         by_user: dict[str, int] = {}

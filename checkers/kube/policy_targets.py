@@ -51,7 +51,7 @@ class TargetIndex:
 
 def _wanted(words: Sequence[str]) -> frozenset[str] | None:
     """Return what a selector's field accepts, None for anything."""
-    return None if not words or "*" in words else frozenset(words)
+    return frozenset(words) if words else None
 
 
 @lru_cache(maxsize=1024)

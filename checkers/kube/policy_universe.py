@@ -12,11 +12,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
+from typing import Any
 
-from .audit_policy import Attributes, Policy
+from .audit_policy import Attributes, Policy, path_matches
 from .builtin_resources import ALL_VERBS, builtin_groups, builtin_resources
 
 ANONYMOUS = "system:anonymous"
@@ -58,11 +59,11 @@ SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%\s?#]+")
 
 @dataclass(frozen=True)
 class Selector:
-    """Which requests a wish is about. An empty tuple, and "*", mean any; "" is the core group, no subresource, no
-    namespace (cluster-scoped, and lists over all of them).
+    """Which requests a wish is about. An empty tuple means any; "" is the core group, no subresource, no namespace
+    (cluster-scoped, and lists over all of them); a star is a word like any other: there may be a user called `*`.
 
-    With any of the resource's fields set it is about resource requests only, with only `paths` set about the others
-    only; with neither about both. `paths` are patterns as in a policy's nonResourceURLs.
+    With any of the resource's fields or `any_resource` set it is about resource requests only, with only `paths` set
+    about the others only; with neither about both. `paths` are patterns as in a policy's nonResourceURLs.
     """
 
     users: tuple[str, ...] = ()
@@ -74,17 +75,25 @@ class Selector:
     namespaces: tuple[str, ...] = ()
     names: tuple[str, ...] = ()
     paths: tuple[str, ...] = ()
+    any_resource: bool = False
+
+    @classmethod
+    def written(cls, **words: tuple[str, ...]) -> Selector:
+        """Return what the words of a wish mean, by field: as a person writes them, with a `*` for any."""
+        plain: dict[str, Any] = {n: () if "*" in given and n != "paths" else given for n, given in words.items()}
+        starred = {name for name, given in words.items() if "*" in given}
+        return replace(cls(**plain), any_resource=not starred.isdisjoint(_OF_RESOURCES))
 
     @property
     def about_resources(self) -> bool:
-        """Say whether a field that only resources have is set."""
-        return bool(self.api_groups or self.resources or self.subresources or self.namespaces or self.names)
+        """Say whether what only resources have is set."""
+        return self.any_resource or any(getattr(self, name) for name in _OF_RESOURCES)
 
     def matches_identity(self, user: str | None, groups: Iterable[str]) -> bool:
         """Say whether the selector means requests of this user."""
         if not accepts(self.users, user):
             return False
-        return not self.groups or "*" in self.groups or not set(self.groups).isdisjoint(groups)
+        return not self.groups or not set(self.groups).isdisjoint(groups)
 
     def matches(self, attributes: Attributes) -> bool:
         """Say whether the selector means this request."""
@@ -107,12 +116,15 @@ class Selector:
         """Say whether the selector means non-resource requests of this path."""
         if not self.paths:
             return not self.about_resources
-        return any(p in ("*", path) or (p.endswith("*") and path.startswith(p.rstrip("*"))) for p in self.paths)
+        return any(path_matches(pattern, path) for pattern in self.paths)
+
+
+_OF_RESOURCES = ("api_groups", "resources", "subresources", "namespaces", "names")
 
 
 def accepts(wanted: Sequence[str], found: str | None) -> bool:
-    """Say whether a list of wanted values, where nothing and "*" mean any, has the one found."""
-    return not wanted or found in wanted or "*" in wanted
+    """Say whether a list of wanted values, where nothing means any, has the one found."""
+    return not wanted or found in wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +168,7 @@ class Universe:
 
     def _words(self, name: str) -> set[str]:
         """Collect the words of a selector's field."""
-        return {word for s in self._selectors for word in getattr(s, name) if word != "*"}
+        return {word for s in self._selectors for word in getattr(s, name)}
 
     # Who
 
@@ -296,7 +308,7 @@ class Universe:
             tries = [prefix, *(prefix + letter for letter in _LETTERS if letter not in taken)]
             found.update(dict.fromkeys([p for p in tries if p and p not in exact and is_non_resource(p)][:1]))
         usual = ("/healthz", "/version", "/metrics", "/readyz", "/livez", *(f"/{letter}" for letter in _LETTERS))
-        found.update(dict.fromkeys([p for p in usual if not any(_reaches(q, p) for q in patterns)][:1]))
+        found.update(dict.fromkeys([p for p in usual if not any(path_matches(q, p) for q in patterns)][:1]))
         return list(found)
 
     def verbs_of(self, target: Target) -> frozenset[str]:
@@ -405,10 +417,6 @@ def _person(user: str, chosen: tuple[str, ...], free: Sequence[str]) -> Identity
 def _service_account(user: str) -> Identity:
     namespace = user.split(":")[2]
     return Identity(user, ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED), 7)
-
-
-def _reaches(pattern: str, path: str) -> bool:
-    return pattern in ("*", path) or (pattern.endswith("*") and path.startswith(pattern.rstrip("*")))
 
 
 def is_non_resource(path: str) -> bool:

@@ -184,7 +184,7 @@ def proof() -> Iterator[Figure]:
     from checkers.kube.policy_proof import Selector, Wish, prove
 
     wishes = [Wish(Selector(resources=(f"r{n}",), namespaces=(f"ns-{n}",)), Level.METADATA, None) for n in range(9)]
-    wishes.append(Wish(Selector(resources=("*",)), Level.METADATA, Level.REQUEST))
+    wishes.append(Wish(Selector.written(resources=("*",)), Level.METADATA, Level.REQUEST))
     for holds, levels in ((False, ("None", "Metadata", "Request")), (True, ("Metadata", "Request"))):
         rules = "".join(
             f"- level: {levels[n % len(levels)]}\n  users: [user-{n}]\n  verbs: [get, list, verb-{n % 7}]\n"

@@ -55,9 +55,12 @@ def test_the_order_of_rules_makes_a_difference_and_the_request_shows_it() -> Non
         (rules('{level: Metadata, resources: [{resources: ["pods"]}]}'), rules('{level: Metadata, resources: [{resources: ["pods/*"]}]}')),
         (rules("{level: Metadata, userGroups: [a]}"), rules("{level: Metadata, userGroups: [a, b]}")),
         (rules("{level: None, users: [jane]}", "{level: Metadata}"), rules("{level: Metadata}")),
+        (rules("{level: None}"), rules("{level: Metadata, users: ['*']}")),
+        (rules("{level: None}"), rules("{level: Metadata, userGroups: ['*']}")),
+        (rules("{level: None}"), rules("{level: Metadata, resources: [{resources: [pods], resourceNames: ['*']}]}")),
         (rules("{level: Metadata, nonResourceURLs: [/api*]}"), rules("{level: Metadata, nonResourceURLs: [/api/*]}")),
     ],
-    ids=range(9),
+    ids=range(12),
 )  # fmt: skip
 def test_a_difference_is_found_from_both_sides_and_is_one(one: Policy, other: Policy) -> None:
     for a, b in ((one, other), (other, one)):
@@ -72,7 +75,10 @@ def test_a_difference_is_found_from_both_sides_and_is_one(one: Policy, other: Po
     [
         (rules("{level: Metadata}", more="omitManagedFields: true\n"), rules("{level: Metadata}")),
         (rules("{level: None}", more="omitStages: [RequestReceived]\n"), rules("{level: None}")),
-        (rules("{level: None, users: [a]}"), rules("{level: Metadata, users: ['*']}")),
+        (
+            rules("{level: None, users: [a]}", "{level: Metadata}"),
+            rules("{level: None, users: [a]}", "{level: Metadata}", "{level: Request, users: ['*']}"),
+        ),
     ],
 )
 def test_what_leads_to_the_same_events_is_equal(one: Policy, other: Policy) -> None:

@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 HEAD = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
 CONFIGMAPS = "  resources: [{group: '', resources: [configmaps]}]\n"
 
-EVERYTHING = [Wish(Selector(resources=("*",)), least=Level.METADATA)]
+EVERYTHING = [Wish(Selector.written(resources=("*",)), least=Level.METADATA)]
 BODIES = [
     Wish(
         Selector(verbs=("create", "update", "patch"), api_groups=("",), resources=("configmaps",)), least=Level.REQUEST
@@ -29,7 +29,7 @@ BODIES = [
 ]
 NO_MORE = [
     Wish(Selector(api_groups=("",), resources=("configmaps",)), most=Level.REQUEST),
-    Wish(Selector(resources=("*",)), most=Level.METADATA),
+    Wish(Selector.written(resources=("*",)), most=Level.METADATA),
 ]
 
 
@@ -202,7 +202,7 @@ def test_non_resource_urls_are_free_until_wished() -> None:
 def test_the_first_wish_that_means_a_request_speaks_for_it() -> None:
     given = policy("- level: Request\n" + CONFIGMAPS + "- level: None\n")
     some = Wish(Selector(api_groups=("",), resources=("configmaps",)), least=Level.REQUEST)
-    rest = Wish(Selector(resources=("*",)), most=Level.NONE)
+    rest = Wish(Selector.written(resources=("*",)), most=Level.NONE)
     assert prove(given, [some, rest]).holds
     assert not prove(given, [rest, some]).holds
 
