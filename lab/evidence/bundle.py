@@ -200,7 +200,7 @@ def _open(path: Path) -> tarfile.TarFile:
 
 
 class _Member(tarfile.TarInfo):
-    """A member whose name and attributes are not longer than any real ones: tarfile reads them into memory as a whole."""
+    """A member whose name and attributes are no longer than real ones: tarfile reads them into memory as a whole."""
 
     def _proc_member(self, tar: tarfile.TarFile) -> tarfile.TarInfo:
         if self.type in _HEADERS and self.size > _LONGEST_HEADER:
