@@ -20,8 +20,9 @@ v1.ObjectReference resource s namespace s name s uid types.UID apiGroup s apiVer
 v1.StatusCause reason v1.CauseType message s field s
 v1.StatusDetails name s group s kind s uid types.UID causes []v1.StatusCause retryAfterSeconds int32
 v1.Status metadata v1.ListMeta status s message s reason v1.StatusReason details *v1.StatusDetails code int32
-v1.Event level v1.Level auditID types.UID stage v1.Stage requestURI s verb s user v1.UserInfo impersonatedUser *v1.UserInfo\
- sourceIPs []s userAgent s objectRef *v1.ObjectReference responseStatus *v1.Status requestObject any responseObject any\
+v1.Event level v1.Level auditID types.UID stage v1.Stage requestURI s verb s user v1.UserInfo\
+ impersonatedUser *v1.UserInfo sourceIPs []s userAgent s objectRef *v1.ObjectReference responseStatus *v1.Status\
+ requestObject any responseObject any\
  requestReceivedTimestamp any stageTimestamp any annotations texts
 v1.EventList metadata v1.ListMeta items []v1.Event
 v1.PolicyList metadata v1.ListMeta items []v1.Policy
@@ -45,7 +46,8 @@ v1.APIVersions versions []s serverAddressByClientCIDRs []v1.ServerAddressByClien
 v1.APIResource name s singularName s namespaced b group s version s kind s verbs verbs shortNames []s categories []s\
  storageVersionHash s
 v1.APIResourceList groupVersion s resources []v1.APIResource
-audit.ObjectReference Resource s Namespace s Name s UID types.UID APIGroup s APIVersion s ResourceVersion s Subresource s
+audit.ObjectReference Resource s Namespace s Name s UID types.UID APIGroup s APIVersion s ResourceVersion s\
+ Subresource s
 audit.Event Level audit.Level AuditID types.UID Stage audit.Stage RequestURI s Verb s User v1.UserInfo\
  ImpersonatedUser *v1.UserInfo SourceIPs []s UserAgent s ObjectRef *audit.ObjectReference ResponseStatus *v1.Status\
  RequestObject any ResponseObject any RequestReceivedTimestamp any StageTimestamp any Annotations texts
@@ -54,8 +56,20 @@ audit.PolicyList <ListMeta> Items []audit.Policy
 """
 # Those that are no objects of their own have no kind and apiVersion.
 _PARTS: Final = frozenset(
-    "v1.ListMeta v1.UserInfo v1.ObjectReference v1.StatusCause v1.StatusDetails v1.WatchEvent v1.InternalEvent "
-    "v1.Preconditions v1.GroupVersionForDiscovery v1.ServerAddressByClientCIDR v1.APIResource audit.ObjectReference".split()
+    (
+        "v1.ListMeta",
+        "v1.UserInfo",
+        "v1.ObjectReference",
+        "v1.StatusCause",
+        "v1.StatusDetails",
+        "v1.WatchEvent",
+        "v1.InternalEvent",
+        "v1.Preconditions",
+        "v1.GroupVersionForDiscovery",
+        "v1.ServerAddressByClientCIDR",
+        "v1.APIResource",
+        "audit.ObjectReference",
+    )
 )
 _TEXTS: Final = GoType("map[string]string", "map", TEXT)
 _PLAIN: Final = {

@@ -11,8 +11,9 @@ from typing import Final
 from .goyaml_marks import rest_of_line
 from .goyaml_tokens import BREAKS, ENDS, SCALAR, Place, Token
 
-_PLAIN = re.compile(f"(?:[^:{ENDS}]|:(?![{ENDS}]))+")
-_FLOW_PLAIN = re.compile(rf"(?:[^:,?\[\]{{}}{ENDS}]|:(?![{ENDS}]))+")
+# Possessive: to go back to each letter of a long word would take a hundred times its memory.
+_PLAIN = re.compile(f"(?:[^:{ENDS}]++|:(?![{ENDS}]))++")
+_FLOW_PLAIN = re.compile(rf"(?:[^:,?\[\]{{}}{ENDS}]++|:(?![{ENDS}]))++")
 _SINGLE = re.compile(f"[^'{ENDS}]+")
 _DOUBLE = re.compile(rf"[^\"\\{ENDS}]+")
 _SPACES = re.compile(" *")

@@ -124,7 +124,7 @@ def test_the_reference_is_foretold_as_right() -> None:
     [
         ({"flags": (*FLAGS, "RBAC")}, Server.CRASHES, 'Error: "kube-apiserver" does not take any arguments, got ["RBAC"]'),
         ({"flags": (*FLAGS, "--audit-log-maxage=-1")}, Server.CRASHES, "--audit-log-maxage -1 can't be a negative number"),
-        ({"flags": FLAGS[:2]}, Server.CRASHES, "[--etcd-servers must be specified, service-account-issuer is a required flag, either `--service-account-key-file` or `--service-account-signing-endpoint` must be set]"),
+        ({"flags": FLAGS[:2]}, Server.CRASHES, "[--etcd-servers must be specified, service-account-issuer is a required flag, either `--service-account-key-file` or `--service-account-signing-endpoint` must be set, --service-account-signing-key-file and --service-account-issuer are required flags]"),
         ({"flags": (*FLAGS, "--audit-webhook-config-file=/nope")}, Server.CRASHES, "initializing audit webhook: stat /nope: no such file or directory"),
         ({"flags": (*FLAGS, "--client-ca-file=/etc/kubernetes/pki/no.crt")}, Server.CRASHES, "open /etc/kubernetes/pki/no.crt: no such file or directory"),
         ({"spec": "  hostNetwork: true\n  restartPolicy: Never\n", "flags": (*FLAGS, "x")}, Server.EXITS, None),
