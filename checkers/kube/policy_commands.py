@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 
 from .audit_policy import Attributes, Decision, Level
@@ -12,6 +13,9 @@ _CONFIGS = {
     "system:kube-controller-manager": "/etc/kubernetes/controller-manager.conf",
     "kubernetes-super-admin": "/etc/kubernetes/super-admin.conf",
 }
+_ANONYMOUS = "system:anonymous"
+_AUTHENTICATED = "system:authenticated"
+_UNAUTHENTICATED = "system:unauthenticated"
 _CA = "/etc/kubernetes/pki/ca"
 _IMAGE = "registry.k8s.io/pause:3.10"
 _METHODS = {
@@ -79,7 +83,7 @@ def command_for(
 ) -> str:
     """Return a command line for a control-plane node that sends this request, as this user."""
     user = attributes.user or ""
-    if user == "system:anonymous":
+    if user == _ANONYMOUS:
         return _curl(attributes, server, "-k")
     if user == "system:apiserver":
         return "grep -m1 system:apiserver /var/log/audit/audit.log  # the API server sends it to itself"
@@ -101,16 +105,39 @@ def _as_user(attributes: Attributes, server: str, node: str) -> tuple[str, str]:
         return "", f"kubectl --kubeconfig {config}"
     bare = f"kubectl --kubeconfig /dev/null --server {server} --certificate-authority {_CA}.crt"
     if user.startswith("system:serviceaccount:") and user.count(":") == 3:
-        _, _, namespace, name = user.split(":")
-        token = f"kubectl create token {shlex.quote(name)} -n {shlex.quote(namespace)}"
-        return "", f'{bare} --token "$({token})"'
-    organisations = "".join(f"/O={g}" for g in attributes.groups if g != "system:authenticated")
-    subject = shlex.quote(f"{organisations}/CN={user}")
-    made = (
-        f"openssl req -x509 -CA {_CA}.crt -CAkey {_CA}.key -newkey rsa:2048 -nodes -days 1 -subj {subject} "
-        "-keyout /tmp/who.key -out /tmp/who.crt 2>/dev/null; "
+        return "", f'{bare} --token "$({_token(user)})"'
+    return _certificate(attributes), f"{bare} --client-certificate /tmp/who.crt --client-key /tmp/who.key"
+
+
+def _token(user: str) -> str:
+    _, _, namespace, name = user.split(":")
+    return f"kubectl create token {shlex.quote(name)} -n {shlex.quote(namespace)}"
+
+
+def _certificate(attributes: Attributes) -> str:
+    """Return the command that makes a certificate for this user in these groups."""
+    groups = set(attributes.groups)
+    if attributes.user != _ANONYMOUS and _UNAUTHENTICATED not in groups:
+        # Everybody else is put into it.
+        groups.discard(_AUTHENTICATED)
+    names = [*(("O", group) for group in attributes.groups if group in groups), ("CN", attributes.user or "")]
+    subject = "".join(f"/{key}=" + re.sub(r"([\\/+])", r"\\\1", name) for key, name in names)
+    return (
+        f"openssl req -x509 -CA {_CA}.crt -CAkey {_CA}.key -newkey rsa:2048 -nodes -days 1 "
+        f"-subj {shlex.quote(subject)} -keyout /tmp/who.key -out /tmp/who.crt 2>/dev/null; "
     )
-    return made, f"{bare} --client-certificate /tmp/who.crt --client-key /tmp/who.key"
+
+
+def client_options(attributes: Attributes) -> tuple[str, str]:
+    """Return what has to be done before, and the options with which curl is this user; None is one with a bad token."""
+    user, groups = attributes.user, attributes.groups
+    if user is None:
+        return "", "-k -H 'Authorization: Bearer nobody'"
+    if user == _ANONYMOUS and groups == (_UNAUTHENTICATED,):
+        return "", "-k"
+    if user.startswith("system:serviceaccount:") and user.count(":") == 3 and "system:serviceaccounts" in groups:
+        return "", f'--cacert {_CA}.crt -H "Authorization: Bearer $({_token(user)})"'
+    return _certificate(attributes), f"--cacert {_CA}.crt --cert /tmp/who.crt --key /tmp/who.key"
 
 
 def _place(attributes: Attributes) -> str:

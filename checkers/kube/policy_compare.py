@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 from .audit_policy import Attributes, Decision, GroupResources, Level, Policy, Rule, decision_of, evaluate
 from .policy_commands import command_for
 from .policy_proof import Selector, Wish, prove
+from .policy_sendable import Sendable, SendableUnauthenticated, Unauthenticated, command_as_is
+from .policy_universe import Universe
 
 
 @dataclass(frozen=True)
@@ -26,12 +28,21 @@ class Difference:
 
 
 def compare(one: Policy, other: Policy) -> tuple[Difference, ...]:
-    """Return a request for each pair of deciding rules that are not alike, the most everyday first; () if all are."""
-    found = prove(one, _wishes(other))
-    return tuple(
-        Difference(c.attributes, c.decision, evaluate(other, c.attributes), command_for(c.attributes))
-        for c in found.counterexamples
-    )
+    """Return a request for each pair of deciding rules that are not alike, the most everyday first; () if all are.
+
+    What no ordinary request tells apart is tried with those that end with a 401, and then with all that can be sent.
+    """
+    for universe, wish, command in (
+        (Universe, _Alike, command_for),
+        (Unauthenticated, _AlikeToNobody, command_as_is),
+        (Sendable, _Alike, command_as_is),
+        (SendableUnauthenticated, _AlikeToNobody, command_as_is),
+    ):
+        found = prove(one, _wishes(other, wish), universe=universe).counterexamples
+        if found:
+            attributes = [c.attributes for c in found]
+            return tuple(Difference(a, evaluate(one, a), evaluate(other, a), command(a)) for a in attributes)
+    return ()
 
 
 def alike(one: Decision, other: Decision) -> bool:
@@ -56,11 +67,20 @@ class _Alike(Wish):
         return not alike(self.decision, decision)
 
 
-def _wishes(policy: Policy) -> list[Wish]:
-    found: list[Wish] = [
-        _Alike(selector, decision=decision_of(policy, rule)) for rule in policy.rules for selector in selectors_of(rule)
-    ]
-    return [*found, _Alike(Selector(), decision=decision_of(policy, None))]
+@dataclass(frozen=True)
+class _AlikeToNobody(_Alike):
+    """The wish that a request with a 401 is recorded alike: it has one event, of the stage ResponseStarted."""
+
+    def broken_by(self, decision: Decision) -> bool:
+        """Say whether that event is another one."""
+        levels = [d.level if "ResponseStarted" in d.stages else None for d in (self.decision, decision)]
+        return levels[0] is not levels[1]
+
+
+def _wishes(policy: Policy, wish: type[_Alike]) -> list[Wish]:
+    decided = [(rule, decision_of(policy, rule)) for rule in policy.rules]
+    found: list[Wish] = [wish(selector, decision=way) for rule, way in decided for selector in selectors_of(rule)]
+    return [*found, wish(Selector(), decision=decision_of(policy, None))]
 
 
 def selectors_of(rule: Rule) -> Iterator[Selector]:

@@ -16,14 +16,11 @@ from .audit_policy import Attributes, Decision, Level, Policy, decision_of, path
 from .policy_commands import command_for, describe
 from .policy_targets import TargetIndex
 from .policy_universe import (
-    METHODS,
-    VERBS,
     Identity,
     Selector,
     Target,
     Universe,
     attributes_of,
-    is_easy,
     namespace_cost,
     verb_cost,
 )
@@ -261,8 +258,8 @@ class _Search:
             for name in {"", *self._universe.namespaces, *own_names}
         }
 
-        verb_options = [_Option(self._verb_bits(verb), 0, verb, verb) for verb in VERBS]
-        target_options: dict[str, list[_Option]] = {verb: [] for verb in VERBS}
+        verb_options = [_Option(self._verb_bits(verb), 0, verb, verb) for verb in self._universe.verbs]
+        target_options: dict[str, list[_Option]] = {verb: [] for verb in self._universe.verbs}
         for bits, target, ways in self._cheapest(targets, TargetIndex(self._policy, wishes, by_target)):
             for verb, places, cost in ways:
                 target_options[verb].append(_Option(bits, target.cost + cost, target, places))
@@ -294,11 +291,10 @@ class _Search:
         best: dict[Any, tuple[int, int]] = {}
         classes = 0
         for number, target in enumerate(targets):
-            verbs = universe.verbs_of(target)
-            own = target.name if target.scope == "own" else None
-            kind = (verbs, target.scope, own, target.name != "", is_easy(target))
+            kind = universe.kind_of(target)
             known = ways_of.get(kind)
             if known is None:
+                verbs = universe.verbs_of(target)
                 ways = [(verb, universe.where(verb, target), verb_cost(verb, target)) for verb in verbs]
                 known = ways_of[kind] = (ways, sum(len(places) for _, places, _ in ways))
             classes += known[1]
@@ -331,7 +327,7 @@ class _Search:
         rows += wishes
         any_user = sum(bit for bit, users, _ in rows if not users)
         any_group = sum(bit for bit, _, groups in rows if not groups)
-        by_user: dict[str, int] = {}
+        by_user: dict[str | None, int] = {}
         by_group: dict[str, int] = {}
         for bit, users, groups in rows:
             for user in users:
@@ -366,7 +362,7 @@ class _Search:
         by_identity = self._mask(lambda r: r.users or r.user_groups, lambda s: s.users or s.groups)
         everything = self._rule_bits | self._wish_bits
         paths = self._universe.paths()
-        self.classes += len(paths) * len(METHODS) * len(self._identities)
+        self.classes += len(paths) * len(self._universe.methods) * len(self._identities)
         path_options = []
         for cost, path in enumerate(paths):
             bits = sum(
@@ -377,7 +373,7 @@ class _Search:
             wishes = enumerate(self._wishes)
             bits |= sum(self._wish_bit[i] for i, w in wishes if w.select.paths and w.select.matches_path(path))
             path_options.append(_Option(bits, cost, path, None))
-        methods = [_Option(self._verb_bits(method), 2 * i, method, None) for i, method in enumerate(METHODS)]
+        methods = [_Option(self._verb_bits(m), 2 * i, m, None) for i, m in enumerate(self._universe.methods)]
         return [
             _Stage(by_verb, everything & ~(by_path | by_identity), lambda _: methods),
             _Stage(by_path, everything & ~by_identity, lambda _: path_options),

@@ -2,51 +2,60 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from .audit_policy import Policy
 from .policy_universe import Selector, Target
+
+_Row = tuple[int, frozenset[str] | None, frozenset[str] | None, frozenset[str] | None]
 
 
 class TargetIndex:
     """Answers which rules and wishes accept a target."""
 
     def __init__(self, policy: Policy, wishes: Sequence[tuple[int, Selector]], constrained: int) -> None:
-        self._by_group: dict[str, list[tuple[int, frozenset[str], frozenset[str]]]] = {}
-        self._star: list[tuple[int, frozenset[str], frozenset[str]]] = []
+        self._rules: dict[str | None, list[tuple[int, frozenset[str], frozenset[str]]]] = {}
         for rule in policy.rules:
             for entry in rule.resources:
+                group = None if entry.group == "*" and rule.group_star else entry.group
                 row = (1 << rule.index, frozenset(entry.resources), frozenset(entry.resource_names))
-                if entry.group == "*" and rule.group_star:
-                    self._star.append(row)
-                else:
-                    self._by_group.setdefault(entry.group, []).append(row)
-        self._wishes = [
-            (bit, _wanted(s.api_groups), _wanted(s.resources), _wanted(s.subresources), _wanted(s.names))
-            for bit, s in wishes
-        ]
+                self._rules.setdefault(group, []).append(row)
+        self._wishes: dict[str | None, list[_Row]] = {}
+        for bit, s in wishes:
+            wanted = (bit, _wanted(s.resources), _wanted(s.subresources), _wanted(s.names))
+            for each in s.api_groups or (None,):
+                self._wishes.setdefault(each, []).append(wanted)
         self._constrained = constrained
+        self._known: dict[tuple[str, str, str], tuple[int, dict[str, int]]] = {}
 
     def bits(self, target: Target) -> int:
         """Return the bits, of those that say anything of targets, that accept this one."""
-        found = 0
-        group, resource, subresource, name = target.group, target.resource, target.subresource, target.name
+        place = (target.group, target.resource, target.subresource)
+        known = self._known.get(place)
+        if known is None:
+            known = self._known[place] = self._accepting(*place)
+        return known[0] | known[1].get(target.name, 0)
+
+    def _accepting(self, group: str, resource: str, subresource: str) -> tuple[int, dict[str, int]]:
+        """Return the bits that accept whatever object of a resource, and those that accept one of a name."""
+        every = 0
+        by_name: dict[str, int] = {}
         patterns = _patterns(resource, subresource)
-        for bit, resources, names in (*self._by_group.get(group, ()), *self._star):
-            if found & bit:
-                continue
-            if not resources or (not patterns.isdisjoint(resources) and (not names or name in names)):
-                found |= bit
-        for bit, groups, wanted, subresources, named in self._wishes:
-            if (
-                (groups is None or group in groups)
-                and (wanted is None or resource in wanted)
-                and (subresources is None or subresource in subresources)
-                and (named is None or name in named)
-            ):
-                found |= bit
-        return found & self._constrained
+        accepting: list[tuple[int, Iterable[str] | None]] = []
+        for bit, resources, names in (*self._rules.get(group, ()), *self._rules.get(None, ())):
+            if not resources or not patterns.isdisjoint(resources):
+                accepting.append((bit, names if resources and names else None))
+        for bit, wanted, subresources, named in (*self._wishes.get(group, ()), *self._wishes.get(None, ())):
+            if (wanted is None or resource in wanted) and (subresources is None or subresource in subresources):
+                accepting.append((bit, named))
+        for bit, only in accepting:
+            if only is None:
+                every |= bit & self._constrained
+            else:
+                for name in only:
+                    by_name[name] = by_name.get(name, 0) | bit & self._constrained
+        return every, by_name
 
 
 def _wanted(words: Sequence[str]) -> frozenset[str] | None:

@@ -11,7 +11,7 @@ everybody else in system:authenticated. Requests that end with a 401 are left ou
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
@@ -129,9 +129,9 @@ def accepts(wanted: Sequence[str], found: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Who sends a request; `cost` says how unusual that is."""
+    """Who sends a request, None for nobody known (401); `cost` says how unusual that is."""
 
-    user: str
+    user: str | None
     groups: tuple[str, ...]
     cost: int
 
@@ -140,7 +140,8 @@ class Identity:
 class Target:
     """What a resource request is about. `name` is "" where it has none; `namespaces` tells which it can be in.
 
-    scope: "namespaced", "cluster", or "own" for a namespace, which is in the namespace of its own name.
+    scope: "namespaced", "cluster", "own" for a namespace, which is in the namespace of its own name, or "any" for what
+    does not exist.
     """
 
     group: str
@@ -152,7 +153,13 @@ class Target:
 
 
 class Universe:
-    """The classes of requests that a policy and selectors tell apart."""
+    """The classes of requests that a policy and selectors tell apart.
+
+    `verbs` are those of requests for resources, `methods` those of the others.
+    """
+
+    verbs: tuple[str, ...] = VERBS
+    methods: tuple[str, ...] = METHODS
 
     def __init__(self, policy: Policy, selectors: Sequence[Selector], *, node: str = "cks-control-plane") -> None:
         self._policy = policy
@@ -178,16 +185,9 @@ class Universe:
         A user in several of the named groups decides nothing that one in fewer does not: a wish needs one group to be
         about a request, a rule one to decide it, and any other only makes further rules match before it.
         """
-        rules = self._policy.rules
-        users = {u for r in rules for u in r.users} | self._words("users")
-        groups = {g for r in rules for g in r.user_groups} | self._words("groups")
-        named = sorted(users - {"", ANONYMOUS})
-        free = sorted(groups - {"", AUTHENTICATED, UNAUTHENTICATED})
+        users, (other, *named), free = self._named_people()
+        sets = self._group_sets(free, most_groups)
         found = []
-        wished = self._words("groups") & set(free)
-        sets = [c for size in range(max(most_groups, 2) + 1) for c in combinations(free, size)] if most_groups else []
-        sets = sets or [(), *((g,) for g in free), *(p for p in combinations(free, 2) if wished.intersection(p))]
-        other = fresh((ADMIN, "jane", "bob", "alice", "carol"), users)
         for user in [other, *named]:
             if user.startswith(SERVICE_ACCOUNT) and user.count(":") == 3:
                 found.append(_service_account(user))
@@ -205,6 +205,21 @@ class Universe:
                 names = [f"{SERVICE_ACCOUNT}{namespace}:{n}" for n in ("default", "robot", "builder")]
                 found.append(_service_account(fresh(names, users)))
         return found
+
+    def _named_people(self) -> tuple[set[str], list[str], list[str]]:
+        """Return the users that are named, one that is not and the usable ones of them, and the groups to be in."""
+        rules = self._policy.rules
+        users = {u for r in rules for u in r.users} | self._words("users")
+        groups = {g for r in rules for g in r.user_groups} | self._words("groups")
+        other = fresh((ADMIN, "jane", "bob", "alice", "carol"), users)
+        return users, [other, *sorted(users - {"", ANONYMOUS})], sorted(groups - {"", AUTHENTICATED, UNAUTHENTICATED})
+
+    def _group_sets(self, free: Sequence[str], most_groups: int = 0) -> list[tuple[str, ...]]:
+        """Return which of the named groups users are in together."""
+        if most_groups:
+            return [c for size in range(max(most_groups, 2) + 1) for c in combinations(free, size)]
+        wished = self._words("groups").intersection(free)
+        return [(), *((g,) for g in free), *(p for p in combinations(free, 2) if wished.intersection(p))]
 
     # What
 
@@ -315,6 +330,11 @@ class Universe:
         """Return the verbs that a request on this target can have."""
         return _verbs(target.group, target.resource, target.subresource, named=bool(target.name))
 
+    def kind_of(self, target: Target) -> Hashable:
+        """Return what the ways to ask for a target hang on: `verbs_of`, `where` and `verb_cost` know nothing else."""
+        own = target.name if target.scope == "own" else None
+        return self.verbs_of(target), target.scope, own, target.name != "", is_easy(target)
+
     def requests(self, *, most_groups: int = 0) -> Iterator[Attributes]:
         """Yield one request of every class: the product that a proof stands for, for those who can afford it."""
         identities = self.identities(most_groups)
@@ -324,7 +344,7 @@ class Universe:
                     for who in identities:
                         yield attributes_of(who, verb, target, namespace)
         for path in self.paths():
-            for method in METHODS:
+            for method in self.methods:
                 for who in identities:
                     yield Attributes(user=who.user, groups=who.groups, verb=method, path=path)
 
@@ -375,7 +395,7 @@ def verb_cost(verb: str, target: Target) -> int:
         return 3
     if verb in ("list", "watch") and target.name:
         return 7
-    return _VERB_COSTS[verb]
+    return _VERB_COSTS.get(verb, 30)
 
 
 def namespace_cost(namespace: str) -> int:
