@@ -11,17 +11,16 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from sys import intern
-from typing import Any, Final, Literal, cast
+from typing import Final
 
-import msgspec
-
-from .audit_event import NOT_AN_EVENT, FullEvent, Level, Stage, is_start, read_event
+from .audit_event import NOT_AN_EVENT, FullEvent, is_start, read_event
 from .audit_log_files import log_names, normal_time, unpacked
 from .audit_log_lines import LONGEST_LINE, Line, LineSplitter
 from .audit_log_statistics import MOST_KEPT, EventClass, LogStatistics, is_of, same_start
+from .audit_log_words import CountedEvent, Key, ObjectRef, Words
 
 __all__ = [
     "LONGEST_LINE",
@@ -29,6 +28,7 @@ __all__ = [
     "FullEvent",
     "LogReader",
     "LogStatistics",
+    "Words",
     "events",
     "is_of",
     "is_start",
@@ -44,47 +44,7 @@ _LEGACY: Final = re.compile(rb'\S+ AUDIT: id="[^"]*" stage="(\w*)"')
 _TIME_LENGTH: Final = 27
 
 
-class _ObjectRef(msgspec.Struct, gc=False):
-    """What a request is about, without its name."""
-
-    resource: str = ""
-    namespace: str = ""
-    apiGroup: str = ""  # noqa: N815 - the field's name in the log
-    subresource: str = ""
-
-
-class _Body(msgspec.Struct, gc=False):
-    """An object of which nothing is asked but that it is there."""
-
-
-class _Event(msgspec.Struct, gc=False):
-    """The few fields that every event is read for."""
-
-    level: Level
-    stage: Stage
-    verb: str = ""
-    objectRef: _ObjectRef | None = None  # noqa: N815
-    # An object, or the list of a JSON patch.
-    requestObject: _Body | list[msgspec.Raw] | None = None  # noqa: N815
-    requestReceivedTimestamp: str = ""  # noqa: N815
-
-
-class _NamedEvent(_Event, gc=False):
-    """An event that is looked for by its id too."""
-
-    auditID: str = ""  # noqa: N815
-
-
-# level, stage, verb, group, resource, subresource, namespace, whether requestObject is there.
-_Key = tuple[str, str, str, str, str, str, str, bool]
-
-_decode: Final[Callable[[Line], _Event]] = msgspec.json.Decoder(_Event).decode
-_decode_named: Final[Callable[[Line], _Event]] = msgspec.json.Decoder(_NamedEvent).decode
-# So many blocks are read before the words of a log are taken as known, and at most so many after new ones came.
-_FIRST_LOOK: Final = 16
-_LONGEST_LOOK: Final = 1 << 10
-_MOST_WORDS: Final = 1_000
-_NOTHING: Final = _ObjectRef()
+_NOTHING: Final = ObjectRef()
 
 
 class LogReader:
@@ -92,10 +52,18 @@ class LogReader:
 
     `since` is the start of the API server where it is known (RFC 3339, any precision and zone); without it the last
     start seen in the log counts, and `start` is the last one that was seen in what came before this part of a log.
-    `nonces` are texts; an event with one in its auditID is kept whole.
+    `nonces` are texts; an event with one in its auditID is kept whole. `words` are those that a reader with as many
+    nonces (none, or any) came to know: they make the next one faster, and change nothing else.
     """
 
-    def __init__(self, since: str | None = None, nonces: Iterable[str] = (), *, start: str | None = None) -> None:
+    def __init__(
+        self,
+        since: str | None = None,
+        nonces: Iterable[str] = (),
+        *,
+        start: str | None = None,
+        words: Words | None = None,
+    ) -> None:
         self._since = normal_time(since) if since is not None else start
         self._given = since is not None
         self._nonces = [nonce for nonce in nonces if nonce]
@@ -110,15 +78,13 @@ class LogReader:
         self._first_start: str | None = None
         self._earliest: str | None = None
         self._starts = 0
-        self._counts: Counter[_Key] = Counter()
-        self._examples: dict[_Key, int] = {}
+        self._counts: Counter[Key] = Counter()
+        self._examples: dict[Key, int] = {}
         # Classes that may be the server's start, and how many events of them were looked at.
-        self._starting: list[_Key] = []
+        self._starting: list[Key] = []
         self._starting_seen = 0
         self._found: list[FullEvent] = []
-        self._decode_any = _decode_named if self._nonces else _decode
-        self._decode = self._decode_any
-        self._look = self._looks_left = _FIRST_LOOK
+        self._words = words or Words(named=bool(self._nonces))
 
     def feed(self, chunk: bytes) -> None:
         """Take the next bytes of the log."""
@@ -138,6 +104,7 @@ class LogReader:
         """Return what was read."""
         if not self._file_lines or self._lines > sum(self._file_lines) or self._splitter.waits:
             self.end_file()
+        classes = {key: EventClass._make(key) for key in self._counts}
         return LogStatistics(
             lines=self._lines,
             events=self._events,
@@ -152,8 +119,8 @@ class LogReader:
             started=self._since,
             starts_seen=self._starts,
             older=self._older,
-            classes={EventClass(*key): number for key, number in self._counts.items()},
-            examples={EventClass(*key): line for key, line in self._examples.items()},
+            classes=dict(zip(classes.values(), self._counts.values(), strict=True)),
+            examples={classes[key]: line for key, line in self._examples.items()},
             found=tuple(self._found),
             first_start=self._first_start,
             earliest=self._earliest,
@@ -167,18 +134,16 @@ class LogReader:
         first = self._lines + 1
         self._lines += len(lines)
         numbers: Sequence[int] = range(first, self._lines + 1)
-        if self._looks_left:
-            self._looks_left -= 1
-            if not self._looks_left:
-                self._decode = _decoder_of(self._counts, _NamedEvent if self._nonces else _Event)
+        words = self._words
+        if words.looking:
+            words.seen(self._counts)
         try:
-            found = list(map(self._decode, lines))
+            found = list(map(words.decode, lines))
         except NOT_AN_EVENT:
             lines, numbers, found = self._one_by_one(lines, first)
-            if len(found) == self._lines + 1 - first and not self._looks_left:
+            if len(found) == self._lines + 1 - first and not words.looking:
                 # All are events: some have words that were not known.
-                self._decode = self._decode_any
-                self._look = self._looks_left = min(2 * self._look, _LONGEST_LOOK)
+                words.refused()
         if not found:
             return
         if self._shared is not None:
@@ -189,7 +154,7 @@ class LogReader:
         if set(map(len, times)) != {_TIME_LENGTH} or "".join(times)[_TIME_LENGTH - 1 :: _TIME_LENGTH].strip("Z"):
             times = [_moment(time) for time in times]
         self._first_time = self._first_time or next(filter(None, times), "")
-        self._last_time = next(filter(None, reversed(times)), self._last_time)
+        self._last_time = times[-1] or next(filter(None, reversed(times)), self._last_time)
         # This makes the class of every event: no call, and no name of ours, is in it.
         keys = [
             (e.level, e.stage, e.verb, r.apiGroup, r.resource, r.subresource, r.namespace, e.requestObject is not None)
@@ -198,14 +163,14 @@ class LogReader:
         ]
         self._count(keys, times, lines, numbers)
 
-    def _one_by_one(self, lines: Sequence[Line], number: int) -> tuple[list[Line], list[int], list[_Event]]:
+    def _one_by_one(self, lines: Sequence[Line], number: int) -> tuple[list[Line], list[int], list[CountedEvent]]:
         """Return the lines that are events, with their numbers, where not all are; note what the others are."""
         good: list[Line] = []
         numbers: list[int] = []
-        found: list[_Event] = []
+        found: list[CountedEvent] = []
         for at, line in enumerate(lines, number):
             try:
-                found.append(self._decode_any(line))
+                found.append(self._words.any(line))
             except NOT_AN_EVENT:
                 if _LEGACY.match(line):
                     self._legacy += 1
@@ -219,7 +184,7 @@ class LogReader:
 
     # Events are counted.
 
-    def _count(self, keys: Sequence[_Key], times: Sequence[str], lines: Sequence[Line], numbers: Sequence[int]) -> None:
+    def _count(self, keys: Sequence[Key], times: Sequence[str], lines: Sequence[Line], numbers: Sequence[int]) -> None:
         """Count events of which each has a class, a time, a line and its number."""
         if not keys:
             return
@@ -248,7 +213,7 @@ class LogReader:
         if self._earliest is None or earliest < self._earliest:
             self._earliest = earliest
 
-    def _new_classes(self, known: int, keys: Sequence[_Key], numbers: Sequence[int]) -> None:
+    def _new_classes(self, known: int, keys: Sequence[Key], numbers: Sequence[int]) -> None:
         """Note where each class that was not known before was seen first, and drop those that are too many."""
         counts = self._counts
         firsts = dict(zip(reversed(keys), reversed(numbers), strict=True))
@@ -271,7 +236,7 @@ class LogReader:
     # Starts of the API server.
 
     def _begins_anew(
-        self, keys: Sequence[_Key], times: Sequence[str], lines: Sequence[Line], numbers: Sequence[int]
+        self, keys: Sequence[Key], times: Sequence[str], lines: Sequence[Line], numbers: Sequence[int]
     ) -> bool:
         """Look for a start among events that are counted already; at one, count only what comes from there on."""
         for index, key in enumerate(keys):
@@ -293,7 +258,7 @@ class LogReader:
             return True
         return False
 
-    def _look_for_nonces(self, shared: str, found: Sequence[_Event], lines: Sequence[Line]) -> None:
+    def _look_for_nonces(self, shared: str, found: Sequence[CountedEvent], lines: Sequence[Line]) -> None:
         """Keep the events whose auditID has a nonce."""
         ids = [event.auditID for event in found]  # type: ignore[attr-defined]
         if shared not in "\n".join(ids):
@@ -306,17 +271,27 @@ class LogReader:
 
 
 def read_log(
-    chunks: Iterable[bytes], since: str | None = None, nonces: Iterable[str] = (), *, start: str | None = None
+    chunks: Iterable[bytes],
+    since: str | None = None,
+    nonces: Iterable[str] = (),
+    *,
+    start: str | None = None,
+    words: Words | None = None,
 ) -> LogStatistics:
     """Read a whole log, or a part of one, out of chunks of bytes of any size. For the others see `LogReader`."""
-    return read_logs([chunks], since, nonces, start=start)
+    return read_logs([chunks], since, nonces, start=start, words=words)
 
 
 def read_logs(
-    files: Iterable[Iterable[bytes]], since: str | None = None, nonces: Iterable[str] = (), *, start: str | None = None
+    files: Iterable[Iterable[bytes]],
+    since: str | None = None,
+    nonces: Iterable[str] = (),
+    *,
+    start: str | None = None,
+    words: Words | None = None,
 ) -> LogStatistics:
     """Read several files one after the other, the oldest first; a line ends where its file ends."""
-    reader = LogReader(since, nonces, start=start)
+    reader = LogReader(since, nonces, start=start, words=words)
     for chunks in files:
         for chunk in chunks:
             reader.feed(chunk)
@@ -341,34 +316,11 @@ def events(chunks: Iterable[bytes]) -> Iterator[tuple[int, FullEvent]]:
         yield number + 1, event
 
 
-def _decoder_of(keys: Collection[_Key], kind: type[_Event]) -> Callable[[Line], _Event]:
-    """Return a decoder for which every word (a verb, a resource, ...) of these classes is one object, and no other is.
-
-    The hash of such a word is known, and a look tells that two are equal: that makes a twentieth of the speed. An event
-    with another word is refused; it is no less an event.
-    """
-    verbs, groups, resources, subresources, namespaces = (_one_of({str(key[at]) for key in keys}) for at in range(2, 7))
-    place = [("resource", resources), ("namespace", namespaces), ("apiGroup", groups), ("subresource", subresources)]
-    ref = msgspec.defstruct("_KnownRef", [(name, words, "") for name, words in place], gc=False)
-    event = msgspec.defstruct(
-        "_KnownEvent",
-        [("verb", verbs, ""), ("objectRef", ref | None, None)],
-        bases=(kind,),
-        gc=False,
-    )
-    return cast(Callable[[Line], _Event], msgspec.json.Decoder(event).decode)
-
-
-def _one_of(words: set[str]) -> Any:
-    """Return the type of these words, of any word where they are too many."""
-    return Literal[tuple(sorted({"", *words}))] if len(words) < _MOST_WORDS else str
-
-
-def _completed(counts: Counter[_Key]) -> int:
+def _completed(counts: Counter[Key]) -> int:
     return sum(number for key, number in counts.items() if key[1] == "ResponseComplete")
 
 
-def _may_start(key: _Key) -> bool:
+def _may_start(key: Key) -> bool:
     """Whether an event of this class can be a start (see `is_start`): few classes can."""
     return key[2] in ("get", "create") and key[3:7] == ("scheduling.k8s.io", "priorityclasses", "", "")
 

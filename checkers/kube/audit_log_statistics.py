@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from .audit_event import FullEvent
 
@@ -18,8 +18,7 @@ MOST_KEPT: Final = 10_000
 _SAME_START: Final = timedelta(seconds=60)
 
 
-@dataclass(frozen=True, slots=True)
-class EventClass:
+class EventClass(NamedTuple):
     """What events have in common that are counted together. `group` is the API group, "" for core.
 
     `resource` is "" for a request that is about none (`/healthz`).

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from checkers.kube import audit_log
-from checkers.kube.audit_log import LogReader, log_names, normal_time, read_log, unpacked
+from checkers.kube.audit_log import LogReader, Words, log_names, normal_time, read_log, unpacked
 from checkers.kube.audit_log_files import rotated_at
 
 
@@ -263,10 +263,9 @@ def test_a_line_nested_a_thousand_deep_is_no_crash() -> None:
     assert (statistics.events, statistics.broken) == (1, 1)
 
 
-def test_words_that_come_after_a_long_look_are_counted_like_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(audit_log, "_FIRST_LOOK", 1)
+def test_words_that_come_after_a_long_look_are_counted_like_all() -> None:
     blocks = [log(*(event(verb=verb, requestReceivedTimestamp=time) for _ in range(200))) for verb, time in _CHANGES]
-    statistics = read_log(blocks, since="2026-11-23T09:30:00Z")
+    statistics = read_log(blocks, since="2026-11-23T09:30:00Z", words=Words(named=False, look=1))
     assert {kind.verb: number for kind, number in statistics.classes.items()} == {"get": 600, "list": 200, "own": 200}
     assert (statistics.broken, statistics.older, statistics.events) == (0, 200, 1200)
 
