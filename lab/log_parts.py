@@ -1,22 +1,19 @@
 """Owns the reading of big logs by several processes: files are cut at line ends, read apart, and answered in order.
 
 What is read out of a part is the caller's own: a function at the top of a module (it is sent to the workers) that takes
-a `LogPart`. Small logs are read in this process, since a worker costs a tenth of a second to start.
+a `LogPart`. Small logs are read in this process alone: see `WORTH_HELPERS`.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from checkers.kube.audit_log import LogStatistics, read_log
+from checkers.kube.audit_log import LogStatistics, Words, read_log
 from checkers.kube.audit_log_files import Unpacked
 
 from .errors import LabError
@@ -24,9 +21,12 @@ from .errors import LabError
 T = TypeVar("T")
 
 #: Logs of this size in all (bytes, unpacked) and bigger are read by several processes.
-WORTH_WORKERS: Final = 64 << 20
-#: How much of a plain file is read at a time by one worker, in bytes; the progress moves in such steps.
-PART: Final = 32 << 20
+WORTH_HELPERS: Final = 64 << 20
+#: How much of a plain file is read at a time by one process, in bytes: less where less is left, since the last part is
+#: waited for; not too little, since each part's answer costs as much as to read 2 MiB. The bar moves in such steps.
+PART: Final = 16 << 20
+BIGGEST_PART: Final = 64 << 20
+_SHARE: Final = 8
 _CHUNK: Final = 1 << 18
 # How much smaller a gzip of a log is.
 _PACKED: Final = 10
@@ -57,8 +57,8 @@ class LogPart:
         return 0 if self.end is None else self.end - self.start
 
 
-def log_parts(paths: Iterable[Path], size: int = PART) -> list[LogPart]:
-    """Cut files, the oldest first, into pieces of about `size` bytes that end at line ends. Raises LabError.
+def log_parts(paths: Iterable[Path], size: int = PART, biggest: int = BIGGEST_PART) -> list[LogPart]:
+    """Cut files, the oldest first, into pieces of `size` to `biggest` bytes that end at line ends. Raises LabError.
 
     What is no regular file (a pipe) is one piece, and so is a gzip, which has no second place to begin at.
     """
@@ -75,9 +75,9 @@ def log_parts(paths: Iterable[Path], size: int = PART) -> list[LogPart]:
                 end = os.fstat(file.fileno()).st_size
                 gzipped = file.read(len(_GZIP)) == _GZIP
                 start = 0
-                while not gzipped and end - start > size:
-                    file.seek(start + size)
-                    cut = _line_end(file.read, start + size, end)
+                while not gzipped and end - start > (long := max(size, min((end - start) // _SHARE, biggest))):
+                    file.seek(start + long)
+                    cut = _line_end(file.read, start + long, end)
                     found.append(LogPart(path, start, cut, not start))
                     start = cut
                 if end > start or not start:
@@ -134,49 +134,23 @@ def map_parts(
     read. What `read` raises is raised here.
     """
     count = min(workers or _cores(), len(parts))
-    if count < 2 or sum(part.work for part in parts) < WORTH_WORKERS:
-        for part in parts:
-            answer = read(part)
-            if progress is not None:
-                progress(part.size)
-            yield answer
-        return
-    yield from _apart(read, parts, count, progress)
+    answers: Iterator[T]
+    if count < 2 or sum(part.work for part in parts) < WORTH_HELPERS:
+        answers = (read(part) for part in parts)
+    else:
+        # Not at the top: a helper imports this module, and has no helpers.
+        from .log_helpers import read_with_helpers
+
+        answers = read_with_helpers(read, parts, count - 1)
+    for part, answer in zip(parts, answers, strict=True):
+        if progress is not None:
+            progress(part.size)
+        yield answer
 
 
 def _cores() -> int:
     """Return how many cores this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _apart(
-    read: Callable[[LogPart], T], parts: Sequence[LogPart], count: int, progress: Callable[[int], None] | None
-) -> Iterator[T]:
-    # Not fork: this process may have threads (the screen's, a progress bar's).
-    pool = ProcessPoolExecutor(count, multiprocessing.get_context("spawn"))
-    waiting: list[tuple[LogPart, Future[T]]] = []
-    rest = iter(parts)
-    try:
-        # No more than this are asked for ahead: their answers wait in memory.
-        for part in rest:
-            waiting.append((part, pool.submit(read, part)))
-            if len(waiting) >= 2 * count:
-                break
-        while waiting:
-            part, future = waiting.pop(0)
-            answer = future.result()
-            for following in rest:
-                waiting.append((following, pool.submit(read, following)))
-                break
-            if progress is not None:
-                progress(part.size)
-            yield answer
-    except BrokenProcessPool as error:
-        raise LabError(
-            "a process that read a part of the log was killed", "is there memory left? free -m; dmesg | tail"
-        ) from error
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
 
 
 def _unreadable(path: Path, error: OSError) -> LabError:
@@ -224,5 +198,12 @@ def read_part(
 ) -> tuple[LogStatistics, str | None]:
     """Read one piece; return what is in it, and what is wrong with it where it is a gzip that is not whole."""
     unpacked = Unpacked(part_chunks(part))
-    statistics = read_log(unpacked if not part.start else part_chunks(part), since, nonces, start=start)
+    chunks = unpacked if not part.start else part_chunks(part)
+    statistics = read_log(chunks, since, nonces, start=start, words=_words(bool(nonces)))
     return statistics, unpacked.damaged
+
+
+@lru_cache
+def _words(named: bool) -> Words:
+    """Return the words that this process came to know, from one part to the next."""
+    return Words(named=named)

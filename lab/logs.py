@@ -140,7 +140,7 @@ def _pieces(
                 yield group[0], answer
             continue
         by_path = {file.path: file for file in group}
-        parts = log_parts([file.path for file in group if file.path is not None], _PIECE)
+        parts = log_parts([file.path for file in group if file.path is not None], _PIECE, _PIECE)
         for part, answer in zip(parts, map_parts(read, parts, workers=workers, progress=progress), strict=True):
             yield by_path[part.path], answer
 

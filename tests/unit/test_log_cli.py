@@ -159,7 +159,7 @@ def test_several_processes_find_the_same(tmp_path: Path, monkeypatch: pytest.Mon
     counted = count_logs(files, workers=1)
     assert alone.counts == {"level": 2, "unreadable": 1}
     monkeypatch.setattr(logs, "_PIECE", 100_000)
-    monkeypatch.setattr("lab.log_parts.WORTH_WORKERS", 0)
+    monkeypatch.setattr("lab.log_parts.WORTH_HELPERS", 0)
     read: list[int] = []
     assert check_logs(files, POLICY.encode(), (1, 34), workers=2, progress=read.append) == alone
     assert count_logs(files, workers=2) == counted

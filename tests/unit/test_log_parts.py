@@ -70,7 +70,7 @@ def part_bytes(path: Path) -> list[bytes]:
 def test_several_processes_find_the_same_and_tell_how_far_they_are(
     files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(parts_of_logs, "WORTH_WORKERS", 0)
+    monkeypatch.setattr(parts_of_logs, "WORTH_HELPERS", 0)
     monkeypatch.setattr(parts_of_logs, "log_parts", partial(log_parts, size=20_000))
     told: list[int] = []
     reading = read_log_files(files, nonces=["last-7"], workers=2, progress=told.append)
@@ -91,7 +91,7 @@ def test_what_a_worker_cannot_read_is_said(files: list[Path], monkeypatch: pytes
         log_parts([files[0].parent / "none.log"])
     with pytest.raises(LabError, match="Is a directory"):
         log_parts([files[0].parent])
-    monkeypatch.setattr(parts_of_logs, "WORTH_WORKERS", 0)
+    monkeypatch.setattr(parts_of_logs, "WORTH_HELPERS", 0)
     gone = [LogPart(files[0].parent / "gone", 0, 10), LogPart(files[0].parent / "gone too", 0, 10)]
     with pytest.raises(LabError, match="gone"):
         list(map_parts(partial(parts_of_logs.read_part, since=None, nonces=()), gone, workers=2))
