@@ -166,7 +166,7 @@ def chunked(data: bytes, sizes: list[int]) -> list[bytes]:
     return chunks
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(_LOGS, _SINCE, st.lists(st.integers(1, 4000), min_size=1, max_size=4), st.sampled_from([1, 16]))
 def test_the_fast_reader_and_a_slow_one_find_the_same(
     data: bytes, since: str | None, sizes: list[int], look: int
@@ -183,7 +183,7 @@ _STARTS = st.tuples(st.sampled_from(["09", "10", "11"]), st.integers(0, 59), st.
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(st.lists(_EVENTS | _STARTS | _STRANGE, max_size=8), max_size=5), _SINCE)
 def test_parts_that_are_read_apart_and_joined_are_the_whole(parts: list[list[bytes]], since: str | None) -> None:
     pieces = [b"".join(line + b"\n" for line in part) for part in parts]

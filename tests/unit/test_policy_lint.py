@@ -498,7 +498,7 @@ def test_no_finding_says_of_a_rule_that_fires_that_it_never_does(some: tuple[Rul
     assert told == {rule.index for rule in some} - decided(policy, Asked)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(rules(), st.data())
 def test_a_rule_that_covers_another_matches_whatever_that_does(some: tuple[Rule, ...], data: st.DataObject) -> None:
     one, other = data.draw(st.sampled_from(some)), data.draw(st.sampled_from(some))
