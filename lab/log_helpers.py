@@ -162,6 +162,9 @@ class _Helper(Generic[P, T]):
         asked: deque[int] = deque()
         try:
             pickle.dump(self._read, questions)
+            questions.flush()
+            # It says that it is ready; until then the parts are for the others.
+            pickle.load(answers)
             while True:
                 while (number := self._work.take_for_helper(len(asked))) is not None:
                     asked.append(number)

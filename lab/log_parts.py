@@ -21,7 +21,7 @@ from .errors import LabError
 T = TypeVar("T")
 
 #: Logs of this size in all (bytes, unpacked) and bigger are read by several processes.
-WORTH_HELPERS: Final = 64 << 20
+WORTH_HELPERS: Final = 128 << 20
 #: How much of a plain file is read at a time by one process, in bytes: less where less is left, since the last part is
 #: waited for; not too little, since each part's answer costs as much as to read 2 MiB. The bar moves in such steps.
 PART: Final = 16 << 20

@@ -13,11 +13,13 @@ from typing import Any
 
 
 def main() -> None:
-    """Answer until there are no more parts."""
+    """Say that all is imported, and answer until there are no more parts."""
     with os.fdopen(os.dup(1), "wb") as answers:
         # Whatever else writes to standard output must not be taken for an answer.
         os.dup2(2, 1)
         read: Callable[[Any], Any] = pickle.load(sys.stdin.buffer)
+        pickle.dump("ready", answers)
+        answers.flush()
         while True:
             try:
                 part = pickle.load(sys.stdin.buffer)
