@@ -16,17 +16,19 @@ from checkers.kube.audit_event import read_event
 from checkers.kube.audit_log_files import Unpacked, log_names, normal_time
 from checkers.kube.audit_policy import load_policy
 from checkers.kube.log_check import LogCheck, LogReport
-from checkers.kube.log_counts import LogCounter, LogCounts
+from checkers.kube.log_counts import LogCounts
 from checkers.kube.log_judged import JudgedLines, LineJudge
 
 from .errors import LabError
-from .log_parts import LogPart, log_parts, map_parts, part_chunks
+from .log_counting import count_part, count_stream
+from .log_parts import BIGGEST_PART, PART, LogPart, log_parts, map_parts, part_chunks
 
 T = TypeVar("T")
 
 STDIN: Final = "-"
 #: A log's beginning, in which its first event is looked for.
 _BEGINNING: Final = 4 << 20
+#: What is found in a piece is kept until it is taken together: it takes as much memory as a part of the piece.
 _PIECE: Final = 8 << 20
 _CHUNK: Final = 1 << 18
 #: A gzip of more than this (bytes on the disk) is judged as it is unpacked, not as one piece.
@@ -120,18 +122,13 @@ class _Judged:
     damaged: str | None = None
 
 
-@dataclass(slots=True)
-class _Counted:
-    counts: LogCounts
-    damaged: str | None = None
-
-
 def _pieces(
     files: Sequence[LogFile],
     read: Callable[[LogPart], T],
     stream: Callable[[Iterable[bytes]], Iterator[T]],
     progress: Callable[[int], None],
     workers: int | None,
+    sizes: tuple[int, int],
 ) -> Iterator[tuple[LogFile, T]]:
     """Yield what `read` makes of each piece of the files, in order; what cannot be cut goes through `stream`."""
     for group in _groups(files):
@@ -140,7 +137,7 @@ def _pieces(
                 yield group[0], answer
             continue
         by_path = {file.path: file for file in group}
-        parts = log_parts([file.path for file in group if file.path is not None], _PIECE, _PIECE)
+        parts = log_parts([file.path for file in group if file.path is not None], *sizes)
         for part, answer in zip(parts, map_parts(read, parts, workers=workers, progress=progress), strict=True):
             yield by_path[part.path], answer
 
@@ -223,7 +220,12 @@ def check_logs(
     check = LogCheck(since=since, everything=everything)
     last: LogFile | None = None
     pieces = _pieces(
-        files, partial(_judge_part, policy, version), partial(_judge_stream, policy, version), progress, workers
+        files,
+        partial(_judge_part, policy, version),
+        partial(_judge_stream, policy, version),
+        progress,
+        workers,
+        (_PIECE, _PIECE),
     )
     for file, judged in pieces:
         if file is not last:
@@ -236,19 +238,6 @@ def check_logs(
 
 
 # Counting.
-
-
-def _count_part(part: LogPart) -> _Counted:
-    (counted,) = _count_stream(part_chunks(part))
-    return counted
-
-
-def _count_stream(chunks: Iterable[bytes]) -> Iterator[_Counted]:
-    counter = LogCounter()
-    unpacked = Unpacked(chunks)
-    for chunk in unpacked:
-        counter.feed(chunk)
-    yield _Counted(counter.finish(), unpacked.damaged)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +255,7 @@ def count_logs(
     """Count files, the oldest first: all together, and each. Raises LabError for what cannot be read."""
     together = LogCounts()
     each: dict[str, CountedFile] = {}
-    for file, counted in _pieces(files, _count_part, _count_stream, progress, workers):
+    for file, counted in _pieces(files, count_part, count_stream, progress, workers, (PART, BIGGEST_PART)):
         together.add(counted.counts)
         known = each.get(file.name)
         if known is None:

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from .audit_log_files import normal_time
-from .log_judged import LONGEST_LINE
+from .audit_log_lines import LONGEST_LINE
 from .log_line import unreadable
 
 T = TypeVar("T", bound=Hashable)
