@@ -15,7 +15,7 @@ from typing import Any
 from .audit_policy import Decision, GroupResources, Level, Policy, Rule
 from .policy_compare import selectors_of
 from .policy_proof import Selector, Wish, prove
-from .policy_universe import METHODS, SEGMENT, VERBS, Target, Universe
+from .policy_universe import METHODS, SEGMENT, VERBS, Target, Universe, scopes_of
 
 DIMENSIONS = ("users", "user_groups", "verbs", "resources", "namespaces", "non_resource_urls")
 # Verbs that a request can have and the universe leaves out: that of the old path prefix /api/v1/proxy/….
@@ -120,7 +120,7 @@ class Asked(Universe):
                 for subresource in ("", *self._custom_subresources(group, resource)):
                     if (group, resource, subresource) in known:
                         continue
-                    for scope in ("namespaced", "cluster"):
+                    for scope in scopes_of(resource):
                         found += self._objects(group, resource, subresource, scope, 60, collection=not subresource)
         return found
 

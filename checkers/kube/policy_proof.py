@@ -17,6 +17,7 @@ from .policy_commands import command_for, describe
 from .policy_targets import TargetIndex
 from .policy_universe import (
     Identity,
+    Kind,
     Selector,
     Target,
     Universe,
@@ -251,7 +252,7 @@ class _Search:
         everything = self._rule_bits | self._wish_bits
 
         targets = self._universe.targets()
-        own_names = {target.name for target in targets if target.scope == "own"}
+        own_names = {target.name for target in targets if target.kind.scope == "own"}
         namespace_bits = {
             name: sum(1 << i for i, r in enumerate(self._rules) if name in r.namespaces)
             | sum(bit for bit, s in wishes if name in s.namespaces)
@@ -287,15 +288,14 @@ class _Search:
         the namespaces, and what that costs on top. Counts the classes of all.
         """
         universe = self._universe
-        ways_of: dict[Any, tuple[list[tuple[str, tuple[str, ...], int]], int]] = {}
-        best: dict[Any, tuple[int, int]] = {}
+        ways_of: dict[Kind, tuple[list[tuple[str, tuple[str, ...], int]], int]] = {}
+        best: dict[tuple[int, Kind], tuple[int, int]] = {}
         classes = 0
         for number, target in enumerate(targets):
-            kind = universe.kind_of(target)
+            kind = target.kind
             known = ways_of.get(kind)
             if known is None:
-                verbs = universe.verbs_of(target)
-                ways = [(verb, universe.where(verb, target), verb_cost(verb, target)) for verb in verbs]
+                ways = [(verb, universe.where(verb, kind), verb_cost(verb, kind)) for verb in kind.verbs]
                 known = ways_of[kind] = (ways, sum(len(places) for _, places, _ in ways))
             classes += known[1]
             key = (index.bits(target), kind)

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Hashable
 from urllib.parse import quote
 
 from .audit_policy import Attributes, Policy
@@ -20,20 +19,21 @@ from .policy_universe import (
     ANONYMOUS,
     AUTHENTICATED,
     METHODS,
+    OF_NAMESPACES,
     UNAUTHENTICATED,
     VERBS,
     Identity,
+    Kind,
     Selector,
     Target,
     Universe,
     fresh,
+    target_of,
 )
 
 _SEGMENT = re.compile(r"[^/\0]+")
 # What Go takes for a method, in lower case as it becomes a verb.
 _METHOD = re.compile(r"[a-z0-9!#$%&'*+.^_`|~-]+")
-# Behind /namespaces/NAME these are the namespace's own.
-_OF_NAMESPACES = ("status", "finalize")
 # What can follow the version only behind /namespaces//, for there it means something else.
 _TAKEN = ("", "namespaces", "proxy", "watch")
 _UNNAMED = frozenset(("create", "update", "patch", "list", "watch", "deletecollection", "proxy", ""))
@@ -82,7 +82,7 @@ class Sendable(Universe):
             words = self._resource_words(group)
             resources = {word.partition("/")[0] for word in words}
             subresources = {word.partition("/")[2] for word in words} | self._words("subresources") | {""}
-            for resource in sorted({*resources, *_TAKEN, *_OF_NAMESPACES, fresh(("widgets", "gadgets"), resources)}):
+            for resource in sorted({*resources, *_TAKEN, *OF_NAMESPACES, fresh(("widgets", "gadgets"), resources)}):
                 for subresource in sorted({*subresources, fresh(("status", "scale", "extra"), subresources)}):
                     if "/" not in subresource:
                         found += self._strange(group, resource, subresource)
@@ -95,7 +95,11 @@ class Sendable(Universe):
         if not (resource or subresource):
             # There is no way to write nothing at all.
             names = names[1:]
-        return [Target(group, resource, subresource, name, "any", cost + bool(name)) for name in names]
+        scope = "cluster" if resource in OF_NAMESPACES else "any"
+        return [
+            target_of(group, resource, subresource, name, scope, cost + bool(name), _verbs(resource, subresource, name))
+            for name in names
+        ]
 
     def _names(self, group: str) -> tuple[str, ...]:
         known = self._names_of.get(group)
@@ -112,28 +116,20 @@ class Sendable(Universe):
         usable = {n for n in named if _SEGMENT.fullmatch(n)}
         return super()._namespaces() | usable
 
-    def where(self, verb: str, target: Target) -> tuple[str, ...]:
-        """Return the namespaces that a request with this verb on this target can be in."""
-        if target.scope != "any":
-            return super().where(verb, target)
-        return ("",) if target.resource in _OF_NAMESPACES else self._any_namespace
+    def where(self, verb: str, kind: Kind) -> tuple[str, ...]:
+        """Return the namespaces that a request with this verb on a target of this kind can be in."""
+        return self._any_namespace if kind.scope == "any" else super().where(verb, kind)
 
-    def verbs_of(self, target: Target) -> frozenset[str]:
-        """Return the verbs that a request on this target can have."""
-        if target.scope != "any":
-            return super().verbs_of(target)
-        verbs = _NAMED if target.name else _UNNAMED
-        if target.subresource:
-            verbs -= {"proxy"}
-        nowhere = bool(target.name) and not target.resource and not target.subresource
-        if nowhere or target.name in (".", "..") or "%" in target.name:
-            # A list has a name by its field selector alone, which demands none of these.
-            return verbs - {"list"}
-        return verbs
 
-    def kind_of(self, target: Target) -> Hashable:
-        """Return what the ways to ask for a target hang on."""
-        return super().kind_of(target), target.scope == "any" and target.resource in _OF_NAMESPACES
+def _verbs(resource: str, subresource: str, name: str) -> frozenset[str]:
+    """Return the verbs that a request for what does not exist can have."""
+    verbs = _NAMED if name else _UNNAMED
+    if subresource:
+        verbs -= {"proxy"}
+    if (name and not resource and not subresource) or name in (".", "..") or "%" in name:
+        # A list has a name by its field selector alone, which demands none of these.
+        return verbs - {"list"}
+    return verbs
 
 
 class Unauthenticated(Universe):

@@ -8,6 +8,7 @@ from functools import lru_cache
 from .audit_policy import Policy
 from .policy_universe import Selector, Target
 
+_NOTHING: tuple[int, dict[str, int]] = (0, {})
 _Row = tuple[int, frozenset[str] | None, frozenset[str] | None, frozenset[str] | None]
 
 
@@ -23,6 +24,8 @@ class TargetIndex:
                 self._rules.setdefault(group, []).append(row)
         self._wishes: dict[str | None, list[_Row]] = {}
         for bit, s in wishes:
+            if not bit & constrained:
+                continue
             wanted = (bit, _wanted(s.resources), _wanted(s.subresources), _wanted(s.names))
             for each in s.api_groups or (None,):
                 self._wishes.setdefault(each, []).append(wanted)
@@ -39,14 +42,18 @@ class TargetIndex:
 
     def _accepting(self, group: str, resource: str, subresource: str) -> tuple[int, dict[str, int]]:
         """Return the bits that accept whatever object of a resource, and those that accept one of a name."""
+        rules = (*self._rules.get(group, ()), *self._rules.get(None, ()))
+        wishes = (*self._wishes.get(group, ()), *self._wishes.get(None, ()))
+        if not rules and not wishes:
+            return _NOTHING
         every = 0
         by_name: dict[str, int] = {}
         patterns = _patterns(resource, subresource)
         accepting: list[tuple[int, Iterable[str] | None]] = []
-        for bit, resources, names in (*self._rules.get(group, ()), *self._rules.get(None, ())):
+        for bit, resources, names in rules:
             if not resources or not patterns.isdisjoint(resources):
                 accepting.append((bit, names if resources and names else None))
-        for bit, wanted, subresources, named in (*self._wishes.get(group, ()), *self._wishes.get(None, ())):
+        for bit, wanted, subresources, named in wishes:
             if (wanted is None or resource in wanted) and (subresources is None or subresource in subresources):
                 accepting.append((bit, named))
         for bit, only in accepting:

@@ -11,14 +11,14 @@ everybody else in system:authenticated. Requests that end with a 401 are left ou
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import combinations
 from typing import Any
 
 from .audit_policy import Attributes, Policy, path_matches
-from .builtin_resources import ALL_VERBS, builtin_groups, builtin_resources
+from .builtin_resources import ALL_VERBS, BuiltinResource, builtin_groups, builtin_resources
 
 ANONYMOUS = "system:anonymous"
 AUTHENTICATED = "system:authenticated"
@@ -44,6 +44,8 @@ _VERB_COSTS = {
     "deletecollection": 6,
     ODD_VERB: 30,
 }
+# Behind /namespaces/NAME these are the namespace's own, and no resources.
+OF_NAMESPACES = ("status", "finalize")
 _SUBRESOURCE_VERBS = frozenset(("create", "get", "update", "patch", "delete"))
 _NAMED_VERBS = frozenset(("get", "update", "patch", "delete"))
 # What can be created by a short kubectl command.
@@ -136,20 +138,31 @@ class Identity:
     cost: int
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """What a resource request is about. `name` is "" where it has none; `namespaces` tells which it can be in.
+@dataclass(frozen=True, slots=True, eq=False)
+class Kind:
+    """In what ways a target can be asked for: by these verbs, and in which namespaces. Equal ones are the same object.
 
     scope: "namespaced", "cluster", "own" for a namespace, which is in the namespace of its own name, or "any" for what
-    does not exist.
+    does not exist. `easy`: a short kubectl command creates one.
     """
+
+    verbs: frozenset[str]
+    scope: str
+    own: str
+    named: bool
+    easy: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a resource request is about. `name` is "" where it has none; `cost` says how unusual it is."""
 
     group: str
     resource: str
     subresource: str
     name: str
-    scope: str
     cost: int
+    kind: Kind
 
 
 class Universe:
@@ -227,18 +240,18 @@ class Universe:
         """Return one target of each kind, of the built-in resources all."""
         found: list[Target] = []
         for (group, resource), builtin in builtin_resources().items():
-            scope = "namespaced" if builtin.namespaced else "cluster"
-            cost = _RESOURCE_COSTS.get(resource, 5 if group in ("apps", "batch") else 6)
-            found += self._objects(group, resource, "", scope, cost, collection=True)
-            for subresource in builtin.subresources:
-                found += self._objects(group, resource, subresource, scope, cost + 4, collection=False)
+            if not self._names(group) and (group, resource) != ("", "namespaces"):
+                found += _unnamed_builtin(group, resource)
+                continue
+            for subresource, scope, cost in _parts(group, resource, builtin):
+                found += self._objects(group, resource, subresource, scope, cost, collection=not subresource)
         groups = {e.group for e, _ in self._entries} | self._words("api_groups")
         # Groups of one's own have a dot in their names: a CustomResourceDefinition is refused without one.
         custom = sorted(g for g in groups - builtin_groups() if "." in g)
         for group in [*custom, fresh(("example.com", "example.org"), groups)]:
             for resource in self._custom_resources(group):
                 subresources = self._custom_subresources(group, resource)
-                for scope in ("namespaced", "cluster"):
+                for scope in scopes_of(resource):
                     cost = 20 if scope == "namespaced" else 21
                     found += self._objects(group, resource, "", scope, cost, collection=True)
                     for subresource in subresources:
@@ -256,12 +269,12 @@ class Universe:
             # Its name is a namespace's, and of those there is one that nobody names already.
             own = [(name, cost + 1) for name in sorted(self.namespaces.union(names))]
             every = [("", scope, cost)] * collection + [(name, "own", price) for name, price in own]
-            return [Target(group, resource, subresource, name, its, price) for name, its, price in every]
+            return [target_of(group, resource, subresource, name, its, price) for name, its, price in every]
         if not names:
             return _unnamed(group, resource, subresource, scope, cost, collection=collection)
-        found = [Target(group, resource, subresource, name, scope, cost + 1) for name in names]
-        found.append(Target(group, resource, subresource, fresh(("x", "y", "z"), names), scope, cost))
-        return [Target(group, resource, subresource, "", scope, cost), *found] if collection else found
+        found = [target_of(group, resource, subresource, name, scope, cost + 1) for name in names]
+        found.append(target_of(group, resource, subresource, fresh(("x", "y", "z"), names), scope, cost))
+        return [target_of(group, resource, subresource, "", scope, cost), *found] if collection else found
 
     def _names(self, group: str) -> tuple[str, ...]:
         """Return, sorted, what is named as the name of an object of a group."""
@@ -300,13 +313,13 @@ class Universe:
         usable = {n for n in named if _NAMESPACE.fullmatch(n)}
         return frozenset(usable | {fresh(("default", "kube-public", "kube-node-lease", "kube-system", "dev"), usable)})
 
-    def where(self, verb: str, target: Target) -> tuple[str, ...]:
-        """Return the namespaces that a request with this verb on this target can be in."""
-        if target.scope == "cluster":
+    def where(self, verb: str, kind: Kind) -> tuple[str, ...]:
+        """Return the namespaces that a request with this verb on a target of this kind can be in."""
+        if kind.scope == "cluster":
             return _NO_NAMESPACE
-        if target.scope == "own":
-            return _NO_NAMESPACE if verb in ("list", "watch") else (target.name,)
-        across = verb in ("list", "watch") or (verb == ODD_VERB and not target.name)
+        if kind.scope == "own":
+            return _NO_NAMESPACE if verb in ("list", "watch") else (kind.own,)
+        across = verb in ("list", "watch") or (verb == ODD_VERB and not kind.named)
         return self._any_namespace if across else self._one_namespace
 
     # Other requests
@@ -326,21 +339,12 @@ class Universe:
         found.update(dict.fromkeys([p for p in usual if not any(path_matches(q, p) for q in patterns)][:1]))
         return list(found)
 
-    def verbs_of(self, target: Target) -> frozenset[str]:
-        """Return the verbs that a request on this target can have."""
-        return _verbs(target.group, target.resource, target.subresource, named=bool(target.name))
-
-    def kind_of(self, target: Target) -> Hashable:
-        """Return what the ways to ask for a target hang on: `verbs_of`, `where` and `verb_cost` know nothing else."""
-        own = target.name if target.scope == "own" else None
-        return self.verbs_of(target), target.scope, own, target.name != "", is_easy(target)
-
     def requests(self, *, most_groups: int = 0) -> Iterator[Attributes]:
         """Yield one request of every class: the product that a proof stands for, for those who can afford it."""
         identities = self.identities(most_groups)
         for target in self.targets():
-            for verb in sorted(self.verbs_of(target)):
-                for namespace in self.where(verb, target):
+            for verb in sorted(target.kind.verbs):
+                for namespace in self.where(verb, target.kind):
                     for who in identities:
                         yield attributes_of(who, verb, target, namespace)
         for path in self.paths():
@@ -354,8 +358,48 @@ def _unnamed(
     group: str, resource: str, subresource: str, scope: str, cost: int, *, collection: bool
 ) -> tuple[Target, ...]:
     """Return the targets of a resource of which no object is named by anybody."""
-    one = Target(group, resource, subresource, "x", scope, cost)
-    return (Target(group, resource, subresource, "", scope, cost), one) if collection else (one,)
+    one = target_of(group, resource, subresource, "x", scope, cost)
+    return (target_of(group, resource, subresource, "", scope, cost), one) if collection else (one,)
+
+
+@lru_cache(maxsize=1024)
+def _unnamed_builtin(group: str, resource: str) -> tuple[Target, ...]:
+    """Return the targets of a built-in resource and its subresources, of which no object is named by anybody."""
+    found: list[Target] = []
+    for subresource, scope, cost in _parts(group, resource, builtin_resources()[group, resource]):
+        found += _unnamed(group, resource, subresource, scope, cost, collection=not subresource)
+    return tuple(found)
+
+
+def _parts(group: str, resource: str, builtin: BuiltinResource) -> Iterator[tuple[str, str, int]]:
+    """Yield a built-in resource ("") and its subresources, each with its scope and how unusual a request for it is."""
+    scope = "namespaced" if builtin.namespaced else "cluster"
+    cost = _RESOURCE_COSTS.get(resource, 5 if group in ("apps", "batch") else 6)
+    yield "", scope, cost
+    for subresource in builtin.subresources:
+        yield subresource, scope, cost + 4
+
+
+def scopes_of(resource: str) -> tuple[str, ...]:
+    """Return the scopes that a resource which is not built in can have."""
+    return ("cluster",) if resource in OF_NAMESPACES else ("namespaced", "cluster")
+
+
+def target_of(
+    group: str, resource: str, subresource: str, name: str, scope: str, cost: int, verbs: frozenset[str] | None = None
+) -> Target:
+    """Return a target with its kind. `verbs`: other ones than what exists has."""
+    if verbs is None:
+        verbs = _verbs(group, resource, subresource, named=name != "")
+    easy = resource in _EASY and group in ("", "apps") and not subresource
+    own = name if scope == "own" else ""
+    return Target(group, resource, subresource, name, cost, _kind(verbs, scope, own, name != "", easy))
+
+
+# Where an old one is forgotten and made again, the two count as different: that costs time and changes no answer.
+@lru_cache(maxsize=4096)
+def _kind(verbs: frozenset[str], scope: str, own: str, named: bool, easy: bool) -> Kind:
+    return Kind(verbs, scope, own, named, easy)
 
 
 @lru_cache(maxsize=1024)
@@ -384,16 +428,11 @@ def attributes_of(who: Identity, verb: str, target: Target, namespace: str) -> A
     )
 
 
-def is_easy(target: Target) -> bool:
-    """Say whether a short kubectl command creates one."""
-    return target.resource in _EASY and target.group in ("", "apps") and not target.subresource
-
-
-def verb_cost(verb: str, target: Target) -> int:
-    """Say how unusual it is to do this to a target: what it is called does not matter, but for `is_easy`."""
-    if verb == "create" and not is_easy(target):
+def verb_cost(verb: str, kind: Kind) -> int:
+    """Say how unusual it is to do this to a target of a kind."""
+    if verb == "create" and not kind.easy:
         return 3
-    if verb in ("list", "watch") and target.name:
+    if verb in ("list", "watch") and kind.named:
         return 7
     return _VERB_COSTS.get(verb, 30)
 
