@@ -15,7 +15,7 @@ from .audit_event import FullEvent
 
 #: No more events than this are kept for their nonce, and no more classes told apart: a log can be forged.
 MOST_KEPT: Final = 10_000
-_SAME_START: Final = timedelta(seconds=60)
+_SAME_START: Final = timedelta(seconds=3)
 
 
 class EventClass(NamedTuple):

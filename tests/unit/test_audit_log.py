@@ -162,6 +162,12 @@ def test_the_last_start_that_the_log_shows_begins_the_count_anew() -> None:
     assert statistics.bodies("configmaps") == (0, 1)
 
 
+def test_a_server_that_comes_back_in_four_seconds_has_started_again() -> None:
+    data = log(start("2026-11-23T10:00:00.000000Z"), event(), start("2026-11-23T10:00:04.000000Z"))
+    statistics = read_log([data])
+    assert (statistics.started, statistics.starts_seen) == ("2026-11-23T10:00:04.000000Z", 2)
+
+
 def test_a_given_start_is_not_moved_by_what_the_log_shows() -> None:
     data = log(event(), start("2026-11-23T10:05:00.000000Z"), event())
     statistics = read_log([data], since="2026-11-23T09:00:00Z")
