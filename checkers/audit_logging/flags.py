@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Final
+
 from ..evidence import Evidence
 from ..node_picture import NodePicture, picture
 from ..result import CheckResult, Status, Where, blocked
 from ..wants import Wants
+
+_USUAL_EVENT: Final = 100 << 10
+"""Bytes: what kube-apiserver cuts events at by default where it cuts them at all."""
 
 
 def flags_policy_file(evidence: Evidence, wants: Wants) -> CheckResult:
@@ -14,8 +20,29 @@ def flags_policy_file(evidence: Evidence, wants: Wants) -> CheckResult:
 
 
 def flags_log_path(evidence: Evidence, wants: Wants) -> CheckResult:
-    """Say whether the effective --audit-log-path leads to the asked log."""
-    return _flag("audit-log-path", wants.log_file, evidence, wants)
+    """Say whether the effective --audit-log-path leads to the asked log, in a format that holds bodies.
+
+    Source: kube-apiserver 1.34, plugin/pkg/audit/log: a line of the legacy format has neither level nor bodies.
+    """
+    result = _flag("audit-log-path", wants.log_file, evidence, wants)
+    line = picture(evidence, wants).command_line
+    if result.status is not Status.PASS or line is None:
+        return result
+    log = line.flags.audit.log
+    if log.format == "legacy" and wants.body_resource:
+        return replace(
+            result,
+            status=Status.FAIL,
+            expected=f"{result.expected}, with --audit-log-format=json (the default)",
+            found=f"{result.found}, with --audit-log-format=legacy, whose lines hold no bodies",
+            where=_at("audit-log-format", picture(evidence, wants)),
+            fix="take the flag --audit-log-format out",
+        )
+    if log.truncate.enabled and log.truncate.max_event_size < _USUAL_EVENT:
+        size = log.truncate.max_event_size
+        warning = f"--audit-log-truncate-max-event-size={size}: events of more than {size} bytes lose their bodies"
+        return replace(result, warnings=(*result.warnings, warning))
+    return result
 
 
 def _flag(name: str, wanted: str, evidence: Evidence, wants: Wants) -> CheckResult:
@@ -23,14 +50,11 @@ def _flag(name: str, wanted: str, evidence: Evidence, wants: Wants) -> CheckResu
     expected = f"--{name}={wanted}"
     if seen.manifest is None or seen.command_line is None:
         return blocked(expected, "manifest.valid")
-    manifest, line = seen.manifest, seen.command_line
+    line = seen.command_line
     refusal = _refusal(name, seen)
     value = line.flags.get(name)
-    at = line.word(name)
-    where = Where(
-        manifest.path, manifest.word_line(at) if at is not None else manifest.pod.line(manifest.container.path)
-    )
-    fix = f"in the command of {manifest.path}: - {expected}"
+    where = _at(name, seen)
+    fix = f"in the command of {seen.manifest.path}: - {expected}"
     if not value:
         said = f"--{name} is not set" + (f"; kube-apiserver says: {refusal}" if refusal else "")
         return CheckResult(Status.FAIL, expected, said, where, fix=fix)
@@ -41,6 +65,15 @@ def _flag(name: str, wanted: str, evidence: Evidence, wants: Wants) -> CheckResu
     more = sum(found.name == name for found in line.flags.occurrences) - 1
     warnings = (f"--{name} is given {more + 1} times; the last one counts",) if more else ()
     return CheckResult(Status.PASS, expected, f"--{name}={value}", where, warnings=warnings)
+
+
+def _at(name: str, seen: NodePicture) -> Where:
+    """Return the line of the flag's effective value; the container's where it has none."""
+    manifest, line = seen.manifest, seen.command_line
+    assert manifest is not None
+    assert line is not None
+    at = line.word(name)
+    return Where(manifest.path, manifest.pod.line(manifest.container.path) if at is None else manifest.word_line(at))
 
 
 def _refusal(name: str, seen: NodePicture) -> str | None:

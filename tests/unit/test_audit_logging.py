@@ -221,6 +221,17 @@ class TestWhatIsSaid:
         assert 'invalid argument "7d"' in result(root, "flags.log-path").found
         assert result(root, "flags.policy-file").status is Status.PASS
 
+    def test_the_legacy_format_holds_no_bodies(self, tmp_path: Path) -> None:
+        root = solved(tmp_path, ManifestEdits(set_flags={"audit-log-format": "legacy"}))
+        assert of(grade(root)) == ["flags.log-path"]
+        assert "legacy" in result(root, "flags.log-path").found
+
+    def test_bodies_that_may_be_cut_are_a_warning(self, tmp_path: Path) -> None:
+        flags = {"audit-log-truncate-enabled": "true", "audit-log-truncate-max-event-size": "1100"}
+        root = solved(tmp_path, ManifestEdits(set_flags=flags))
+        assert of(grade(root)) == []
+        assert "1100 bytes lose their bodies" in result(root, "flags.log-path").warnings[0]
+
     def test_a_flag_that_the_server_refuses_fails_both(self, tmp_path: Path) -> None:
         root = solved(tmp_path, ManifestEdits(set_flags={"no-such-flag": "x"}))
         assert of(grade(root)) == ["flags.policy-file", "flags.log-path"]
