@@ -14,11 +14,11 @@ from typing import Any
 
 from .audit_policy import Attributes, Decision, Level, Policy, decision_of, path_matches
 from .policy_commands import command_for, describe
+from .policy_selector import Selector
 from .policy_targets import TargetIndex
 from .policy_universe import (
     Identity,
     Kind,
-    Selector,
     Target,
     Universe,
     attributes_of,

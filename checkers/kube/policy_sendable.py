@@ -15,6 +15,7 @@ from urllib.parse import quote
 
 from .audit_policy import Attributes, Policy
 from .policy_commands import client_options
+from .policy_selector import Selector
 from .policy_universe import (
     ANONYMOUS,
     AUTHENTICATED,
@@ -24,7 +25,6 @@ from .policy_universe import (
     VERBS,
     Identity,
     Kind,
-    Selector,
     Target,
     Universe,
     fresh,

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
 from .audit_policy import Policy
-from .policy_universe import Selector, Target
+from .policy_selector import Selector
+from .policy_universe import Target
 
 _NOTHING: tuple[int, dict[str, int]] = (0, {})
 _Row = tuple[int, frozenset[str] | None, frozenset[str] | None, frozenset[str] | None]
