@@ -196,6 +196,14 @@ class NodePicture:
                     continue
             return CommandLine(flags, offset, tuple(refusals), tuple(index for index, _ in left))
 
+    @property
+    def other_program(self) -> str | None:
+        """What the container runs in kube-apiserver's place (a shell, say); None where it runs kube-apiserver."""
+        if self.manifest is None or not self.manifest.container.command:
+            return None
+        words = list(self.manifest.words)
+        return words[0] if words and program(words) is None else None
+
     @cached_property
     def view(self) -> ContainerView | None:
         """The API server's container over this node's files; None where the kubelet would not run it."""

@@ -55,6 +55,12 @@ def _flag(name: str, wanted: str, evidence: Evidence, wants: Wants) -> CheckResu
     value = line.flags.get(name)
     where = _at(name, seen)
     fix = f"in the command of {seen.manifest.path}: - {expected}"
+    if seen.other_program is not None:
+        said = (
+            f"the container runs {seen.other_program}, which kube-apiserver's image does not have, and not"
+            " kube-apiserver itself: what a script would do is not looked at"
+        )
+        return CheckResult(Status.FAIL, expected, said, where, fix=f"command: [kube-apiserver, {expected}, …]")
     if not value:
         said = f"--{name} is not set" + (f"; kube-apiserver says: {refusal}" if refusal else "")
         return CheckResult(Status.FAIL, expected, said, where, fix=fix)

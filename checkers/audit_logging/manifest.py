@@ -54,7 +54,7 @@ def manifest_valid(evidence: Evidence, wants: Wants) -> CheckResult:
         found = f"the API server: {fate.server}" + (f": {fate.message}" if fate.message else "")
         return CheckResult(Status.FAIL, expected, found, where, fix="crictl ps -a; crictl logs ID", warnings=warnings)
     found = f"{manifest.path} is a valid pod"
-    if seen.command_line is not None:
+    if seen.command_line is not None and seen.other_program is None:
         deadly = deadly_probe(manifest.pod, manifest.container, seen.command_line.flags)
         warnings += (deadly,) if deadly else ()
     return CheckResult(Status.PASS, expected, found, Where(manifest.path), warnings=warnings)

@@ -221,6 +221,17 @@ class TestWhatIsSaid:
         assert 'invalid argument "7d"' in result(root, "flags.log-path").found
         assert result(root, "flags.policy-file").status is Status.PASS
 
+    def test_a_shell_in_the_servers_place_is_told_as_such(self, tmp_path: Path) -> None:
+        root = solved(tmp_path)
+        manifest = root / MANIFEST
+        text = manifest.read_text().replace(
+            "    - kube-apiserver\n", "    - /bin/sh\n    - -c\n    - exec kube-apiserver\n", 1
+        )
+        manifest.write_text(text)
+        assert set(of(grade(root))) == {"flags.policy-file", "flags.log-path"}
+        assert "runs /bin/sh" in result(root, "flags.policy-file").found
+        assert result(root, "manifest.valid").warnings == ()
+
     def test_the_legacy_format_holds_no_bodies(self, tmp_path: Path) -> None:
         root = solved(tmp_path, ManifestEdits(set_flags={"audit-log-format": "legacy"}))
         assert of(grade(root)) == ["flags.log-path"]
