@@ -20,7 +20,8 @@ from .inputs import inputs
 from .limits import bounded, peak_memory
 from .targets import TARGETS
 
-_ROUND = 2_000
+# Hypothesis holds on to what it made in a round.
+_ROUND = 250
 _MOST_FAILURES = 10
 
 
