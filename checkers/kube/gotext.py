@@ -50,24 +50,29 @@ def go_text(data: bytes | str) -> str:
     return _NO_UTF8.sub("\ufffd", data if isinstance(data, str) else data.decode("utf-8", "surrogateescape"))
 
 
+# What may have to be escaped: quotes, backslashes, and all that is not printable ASCII.
+_MARKED: Final = re.compile(r"""["'`\\]|[^ -~]""")
+
+
 def quote(text: str, mark: str = '"') -> str:
     """Quote as `%q` does: escapes for control characters, everything printable as it is."""
-    out = []
-    for char in text:
+
+    def escaped(found: re.Match[str]) -> str:
+        char = found[0]
         code = ord(char)
         if char in (mark, "\\"):
-            out.append("\\" + char)
-        elif char in _ESCAPES:
-            out.append(_ESCAPES[char])
-        elif 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, read with surrogateescape
-            out.append(f"\\x{code - 0xDC00:02x}")
-        elif char.isprintable():
-            out.append(char)
-        elif code < 0x80:
-            out.append(f"\\x{code:02x}")
-        else:
-            out.append(f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")
-    return f"{mark}{''.join(out)}{mark}"
+            return "\\" + char
+        if char in _ESCAPES:
+            return _ESCAPES[char]
+        if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, read with surrogateescape
+            return f"\\x{code - 0xDC00:02x}"
+        if char.isprintable():
+            return char
+        if code < 0x80:
+            return f"\\x{code:02x}"
+        return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+    return f"{mark}{_MARKED.sub(escaped, text)}{mark}"
 
 
 def quote_list(texts: Iterable[str]) -> str:
