@@ -35,7 +35,7 @@ MOST_FINDINGS: Final = 1000
 # Where more of the requests than this lack a stage, the log is an extract, and nothing is known of what is missing.
 _LOST_AT_MOST: Final = 0.05
 _MISSING: Final = ("received-missing", "started-missing")
-_SAME_START: Final = 60
+_SAME_START: Final = 3
 
 
 @dataclass(slots=True)

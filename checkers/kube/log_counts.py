@@ -26,7 +26,7 @@ _MOST_CLASSES: Final = 50_000
 _MOST_MINUTES: Final = 90_000
 _START: Final = "priorityclasses"
 _START_NAMES: Final = ("system-node-critical", "system-cluster-critical")
-_SAME_START: Final = 60
+_SAME_START: Final = 3
 
 
 class _User(msgspec.Struct, gc=False):

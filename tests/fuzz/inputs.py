@@ -118,7 +118,7 @@ def inputs(target: str) -> st.SearchStrategy[bytes]:
 # A good file with something done to it.
 
 _EDITS = st.tuples(
-    st.sampled_from(("insert", "replace", "delete", "double", "many", "cut", "line", "indent") * 8 + ("huge",)),
+    st.sampled_from(("insert", "replace", "delete", "double", "many", "cut", "line", "indent") * 60 + ("huge",)),
     st.integers(0, 1 << 20),
     st.integers(0, 40),
     st.sampled_from(_WORDS) | st.binary(max_size=6),

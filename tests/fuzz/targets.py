@@ -44,18 +44,17 @@ _WISHES = (
 
 
 def policy(data: bytes) -> None:
-    """Load a policy as two releases do, evaluate it, lint it, prove it, compare it."""
-    for version in ((1, 34), (1, 36)):
-        try:
-            loaded = load_policy(data, version=version)
-        except (PolicyError, TooBig):
-            continue
-        for request in _REQUESTS:
-            evaluate(loaded, request)
-        lint_file(loaded, data)
-        if len(loaded.rules) <= 50:
-            prove(loaded, _WISHES)
-            compare(loaded, _right_policy())
+    """Load a policy as one of two releases does, evaluate it, lint it, prove it, compare it."""
+    try:
+        loaded = load_policy(data, version=(1, 34 + len(data) % 2 * 2))
+    except (PolicyError, TooBig):
+        return
+    for request in _REQUESTS:
+        evaluate(loaded, request)
+    lint_file(loaded, data)
+    if len(loaded.rules) <= 50:
+        prove(loaded, _WISHES)
+        compare(loaded, _right_policy())
 
 
 def policy_file(data: bytes) -> None:

@@ -454,6 +454,13 @@ def test_what_is_older_than_the_start_is_told_apart() -> None:
     assert "field" in check([*old, *start(60), *calm(61, 100)]).counts
 
 
+def test_a_server_that_comes_back_at_once_has_started_again() -> None:
+    old = [event for second in range(61, 63) for event in request(second, level="Request")]
+    report = check([*start(60), *old, *start(64), *calm(65, 100)])
+    assert report.counts == {}
+    assert (report.starts, report.started) == (2, at(64))
+
+
 def test_the_time_of_a_new_policy_may_be_given() -> None:
     old = [event for second in range(50) for event in request(second, level="Request")]
     report = check([*old, *calm(61, 100)], since="2026-11-23T11:01:00+01:00")
