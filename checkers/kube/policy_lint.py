@@ -89,7 +89,7 @@ def _silent(policy: Policy, reached: Reach, words: Sequence[Finding], find: Find
             continue
         left -= 1
         if left < 0:
-            message = f"rule {rule.index} can never fire, or only for what does not exist"
+            message = f"rule {rule.index} fires for nothing that exists"
             yield find("rule-never-fires", WARNING, ("rules", rule.index), message, "mend the rules above, then see")
             continue
         refused = rule.index in reached.refused
@@ -106,10 +106,13 @@ def _never_fires(
 ) -> Finding:
     path: Path = ("rules", rule.index)
     if not hiding:
-        message = f"rule {rule.index} can never fire: no request {_fits(fields)}"
+        message = f"rule {rule.index} fires for no ordinary request: none {_fits(fields)}"
         return find("rule-never-fires", ERROR, path, message, _mend(rule, fields, words))
     how = "comes first and matches" if len(hiding) == 1 else "come first and together match"
     message = f"rule {rule.index} can never fire: {_named(policy, hiding)} {how} all that it matches"
+    if not any(covers(policy.rules[i], rule) for i in hiding):
+        # Requests that nobody sends in earnest, 401s among them, are not looked at here.
+        message = f"rule {rule.index} fires for no ordinary request: {_named(policy, hiding)} {how} all that it matches"
     own = decision_of(policy, rule)
     if all(alike(own, decision_of(policy, policy.rules[i])) for i in hiding):
         fix = "remove it: they record the same" if len(hiding) > 1 else "remove it: that one records the same"
@@ -121,7 +124,7 @@ def _never_fires(
 def _fires_for_nothing(
     policy: Policy, rule: Rule, fields: Sequence[str], hiding: Sequence[int], words: Sequence[Finding], find: Finder
 ) -> Finding:
-    message = f"rule {rule.index} matches nothing that exists: only requests that are answered 404"
+    message = f"rule {rule.index} matches nothing that exists: only requests that are refused, or for what nobody has"
     if hiding:
         message = f"of what exists rule {rule.index} matches only what is decided by {_named(policy, hiding)} before it"
     fix = _mend(rule, fields or ("resources",), words)
@@ -205,5 +208,5 @@ def _shows(rule: Rule, shown: Sequence[Credentials], find: Finder) -> Finding:
 def _records_nothing(policy: Policy, reached: Reach, find: Finder) -> Iterator[Finding]:
     if any(decision_of(policy, policy.rules[i]).stages for i in reached.fires):
         return
-    message = "this policy records nothing of any request"
+    message = "this policy records nothing of any ordinary request"
     yield find("records-nothing", WARNING, ("rules",), message, "end it with: - level: Metadata")

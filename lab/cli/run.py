@@ -24,6 +24,11 @@ def run(args: Sequence[str]) -> int:
     """Run one command and return its exit status: 0 yes, 1 no, 2 could not, 130 interrupted, 141 nobody reads on."""
     from .root import root
 
+    # A stream that is closed is one that nobody reads: the exit status still tells.
+    if sys.stdout is None:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - until the end
+    if sys.stderr is None:
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="replace")

@@ -91,13 +91,16 @@ def _problem(path: str, error: OSError) -> Exception:
 def main(task: Dict[str, Any], arguments: List[str]) -> int:
     """Collect on this machine as the arguments say; return the exit status: 0 done, 2 could not."""
     if len(arguments) == 2 and arguments[0] == "-o":
-        target = arguments[1]
-    elif not arguments and not sys.stdout.isatty():
+        target = "" if arguments[1] == "-" else arguments[1]
+    elif not arguments and sys.stdout is not None and not sys.stdout.isatty():
         target = ""
     else:
         sys.stderr.write("usage: python3 collect.py -o FILE.tar.gz, or: python3 collect.py > FILE.tar.gz\n")
         return 2
     try:
+        refusal = _refusal(target)
+        if refusal:
+            raise OSError(refusal)
         if not os.path.isdir(task["manifests"]):
             raise Missing("{}: no such directory: this is no control-plane node".format(task["manifests"]))
         # Whole or not at all: nothing is written before all of it is there.
@@ -114,11 +117,28 @@ def main(task: Dict[str, Any], arguments: List[str]) -> int:
     return 0
 
 
+def _refusal(target: str) -> str:
+    """Say why a bundle cannot be put there: in the place of a device, a pipe or a folder nothing is put."""
+    if not target:
+        return "" if sys.stdout is not None else "standard output is closed: name a file with -o FILE.tar.gz"
+    real = os.path.realpath(target)
+    if os.path.exists(target) and not os.path.isfile(target):
+        return f"{target} is no file, and a bundle would take its place: name another, or - for standard output"
+    folder = os.path.dirname(real)
+    return "" if os.path.isdir(folder) else f"{folder}: no such directory: mkdir -p {folder}"
+
+
 def _deliver(bundle: bytes, target: str) -> None:
     if not target:
-        sys.stdout.buffer.write(bundle)
-        sys.stdout.buffer.flush()
+        try:
+            sys.stdout.buffer.write(bundle)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            # Nobody reads on; the interpreter would complain of it once more at its end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+            raise
         return
+    target = os.path.realpath(target)
     part = f"{target}.{os.getpid()}.part"
     try:
         with open(part, "wb") as file:
