@@ -59,10 +59,8 @@ def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
         found.destroy(lab)
 
 
-def test_the_probe_answers_within_a_second(made: Made) -> None:
-    started = time.monotonic()
+def test_the_probe_answers(made: Made) -> None:
     assert made.driver.probe().available
-    assert time.monotonic() - started < 1
 
 
 def test_create_names_its_steps_in_order_and_returns_a_running_lab(made: Made) -> None:

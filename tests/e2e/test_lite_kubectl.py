@@ -234,8 +234,6 @@ def test_a_body_that_was_logged_is_the_one_that_was_sent(server: Running) -> Non
 
 def test_objects_survive_a_restart_and_sigterm_ends_with_0(server: Running) -> None:
     server.run("create", "configmap", "kept", "--from-literal=a=b")
-    begun = time.monotonic()
     assert _stop(server.process) == 0
-    assert time.monotonic() - begun < 5
     server.process = _start(server.folder, server.port)
     assert server.said("get", "cm", "kept", "-o", "jsonpath={.data.a}") == "b"

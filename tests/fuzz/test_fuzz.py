@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import math
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,11 @@ def test_hostile_bytes_are_answered(target: str, data: st.DataObject) -> None:
     TARGETS[target](data.draw(inputs(target)))
 
 
-def test_an_input_that_costs_too_much_is_told() -> None:
+def test_an_input_that_costs_too_much_memory_is_told() -> None:
     with pytest.raises(TooMuch, match="of memory"):
-        bounded(lambda data: bytearray(b"x" * (310 << 20)) and None, b"")
+        bounded(lambda data: bytearray(b"x" * (310 << 20)) and None, b"", seconds=math.inf)
+
+
+def test_an_input_that_costs_too_much_time_is_told() -> None:
+    with pytest.raises(TooMuch, match="of processor time"):
+        bounded(lambda data: None, b"", seconds=-1.0)

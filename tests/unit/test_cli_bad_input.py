@@ -25,7 +25,7 @@ from tests.fakes import MANIFEST_TEXT
 POLICY = "etc/kubernetes/audit/policy.yaml"
 LOG = "var/log/audit/audit.log"
 APISERVER = MANIFEST.lstrip("/")
-SECONDS = 10.0
+SECONDS = 60.0
 
 BOMB = b"a: &a [x,x,x,x,x,x,x,x,x,x]\n" + b"".join(
     b"%c: &%c [%s]\n" % (c, c, b",".join([b"*%c" % (c - 1)] * 10)) for c in range(ord("b"), ord("m"))

@@ -190,7 +190,7 @@ MERGE_BOMB = b"a: &a {k: 1}\n" + b"".join(
 def test_hostile_files_are_refused_at_once(data: bytes, said: str) -> None:
     begun = time.process_time()
     assert refusal(data).text == said
-    assert time.process_time() - begun < 2
+    assert time.process_time() - begun < 30  # 0.3 s; those that are not refused at once take minutes
 
 
 def test_a_deep_file_within_the_limit_is_read() -> None:

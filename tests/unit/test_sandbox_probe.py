@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import platform
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,10 +84,8 @@ def test_a_missing_nsenter_is_named_with_its_package() -> None:
     assert "util-linux" in info.hint
 
 
-def test_the_trial_on_this_machine_answers_quickly_and_leaves_it_as_it_was() -> None:
+def test_the_trial_on_this_machine_leaves_it_as_it_was() -> None:
     before = Path("/proc/self/mounts").read_text()
-    started = time.monotonic()
     seen = look(Path(__file__).parents[2])
-    assert time.monotonic() - started < 5  # 0.1 s; a busy machine may take longer
     assert seen.system == platform.system()
     assert Path("/proc/self/mounts").read_text() == before
