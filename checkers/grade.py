@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from .evidence import Evidence, Unreadable
-from .kube.goyaml_nodes import TooBig
-from .registry import outcome
-from .result import CheckResult, Status
-from .wants import Scored, Wants
+from checkers.evidence import Evidence, Unreadable
+from checkers.kube.goyaml.nodes import TooBig
+from checkers.registry import outcome
+from checkers.result import CheckResult, Status
+from checkers.wants import Scored, Wants
 
 SCHEMA = "cks-lab/report/v1"
 

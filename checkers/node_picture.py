@@ -11,15 +11,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from .evidence import Evidence, FileKind, Missing, NotAFile, Unreadable
-from .kube.apiserver_flags import FlagError, Flags, parse_flags
-from .kube.audit_policy import Policy, PolicyError, load_policy
-from .kube.container_view import ContainerView, Place, Resolved, Trouble, is_luck, resolve
-from .kube.goyaml_nodes import TooBig
-from .kube.host_tree import NodeTree, clean, follow
-from .kube.pod_folder import Folder, FolderEntry, folder_pods, read_folder
-from .kube.static_pod import Container, Pod, api_server, argv, program
-from .wants import Wants
+from checkers.evidence import Evidence, FileKind, Missing, NotAFile, Unreadable
+from checkers.kube.audit_policy import Policy, PolicyError, load_policy
+from checkers.kube.goyaml.nodes import TooBig
+from checkers.kube.pods.container_view import ContainerView, Place, Resolved, Trouble, is_luck, resolve
+from checkers.kube.pods.folder import Folder, FolderEntry, folder_pods, read_folder
+from checkers.kube.pods.host_tree import NodeTree, clean, follow
+from checkers.kube.server.flags import FlagError, Flags, parse_flags
+from checkers.kube.static_pod import Container, Pod, api_server, argv, program
+from checkers.wants import Wants
 
 DEFAULT_VERSION = (1, 34)
 _POLICY_LIMIT = 10 << 20

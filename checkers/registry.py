@@ -6,9 +6,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Protocol, cast
 
 if TYPE_CHECKING:
-    from .evidence import Evidence
-    from .result import CheckResult
-    from .wants import Wants
+    from checkers.evidence import Evidence
+    from checkers.result import CheckResult
+    from checkers.wants import Wants
 
 
 class Check(Protocol):

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .kube.policy_proof import Wish
+    from checkers.kube.policy_proof import Wish
 
 
 @dataclass(frozen=True, slots=True)

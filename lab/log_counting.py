@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from checkers.kube.audit_log_files import Unpacked
-from checkers.kube.log_counts import LogCounter, LogCounts
+from checkers.kube.logs.counts import LogCounter, LogCounts
+from checkers.kube.logs.files import Unpacked
 
 from .log_parts import LogPart, part_chunks
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from checkers.kube.audit_log import LogStatistics, Words, read_log
-from checkers.kube.audit_log_files import Unpacked
+from checkers.kube.logs.files import Unpacked
 
 from .errors import LabError
 

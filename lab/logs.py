@@ -12,12 +12,12 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from checkers.kube.audit_event import read_event
-from checkers.kube.audit_log_files import Unpacked, log_names, normal_time
 from checkers.kube.audit_policy import load_policy
-from checkers.kube.log_check import LogCheck, LogReport
-from checkers.kube.log_counts import LogCounts
-from checkers.kube.log_judged import JudgedLines, LineJudge
+from checkers.kube.logs.check import LogCheck, LogReport
+from checkers.kube.logs.counts import LogCounts
+from checkers.kube.logs.event import read_event
+from checkers.kube.logs.files import Unpacked, log_names, normal_time
+from checkers.kube.logs.judged import JudgedLines, LineJudge
 
 from .errors import LabError
 from .log_counting import count_part, count_stream

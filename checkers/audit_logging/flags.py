@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
-from ..evidence import Evidence
-from ..node_picture import NodePicture, picture
-from ..result import CheckResult, Status, Where, blocked
-from ..wants import Wants
+from checkers.evidence import Evidence
+from checkers.node_picture import NodePicture, picture
+from checkers.result import CheckResult, Status, Where, blocked
+from checkers.wants import Wants
 
 _USUAL_EVENT: Final = 100 << 10
 """Bytes: what kube-apiserver cuts events at by default where it cuts them at all."""

@@ -10,14 +10,23 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ..evidence import Evidence, Missing, NotAFile
-from ..kube.audit_log import EventClass, FullEvent, LogStatistics, is_of, log_names, normal_time, read_logs, unpacked
-from ..kube.audit_log_files import rotated_at
-from ..kube.audit_policy import Attributes, Level, evaluate
-from ..node_picture import NodePicture, picture
-from ..registry import outcome
-from ..result import CheckResult, Status, Where
-from ..wants import Wants
+from checkers.evidence import Evidence, Missing, NotAFile
+from checkers.kube.audit_log import (
+    EventClass,
+    FullEvent,
+    LogStatistics,
+    is_of,
+    log_names,
+    normal_time,
+    read_logs,
+    unpacked,
+)
+from checkers.kube.audit_policy import Attributes, Level, evaluate
+from checkers.kube.logs.files import rotated_at
+from checkers.node_picture import NodePicture, picture
+from checkers.registry import outcome
+from checkers.result import CheckResult, Status, Where
+from checkers.wants import Wants
 
 _UPSTREAM = (
     "policy.valid",

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..evidence import Evidence
-from ..kube.forecast import Forecast, Server, foretell
-from ..kube.pod_folder import same_pod
-from ..kube.server_probes import deadly_probe
-from ..node_picture import Manifest, NodePicture, picture
-from ..registry import outcome
-from ..result import CheckResult, Status, Where, blocked
-from ..wants import Wants
+from checkers.evidence import Evidence
+from checkers.kube.pods.folder import same_pod
+from checkers.kube.server.forecast import Forecast, Server, foretell
+from checkers.kube.server.probes import deadly_probe
+from checkers.node_picture import Manifest, NodePicture, picture
+from checkers.registry import outcome
+from checkers.result import CheckResult, Status, Where, blocked
+from checkers.wants import Wants
 
 KUBELET_SAYS = "journalctl -u kubelet --no-pager | tail"
 _PKI = "/etc/kubernetes/pki"

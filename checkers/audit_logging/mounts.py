@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from ..evidence import Evidence
-from ..kube.container_view import Place
-from ..node_picture import NodePicture, picture
-from ..result import CheckResult, Status, Where, blocked
-from ..wants import Wants
+from checkers.evidence import Evidence
+from checkers.kube.pods.container_view import Place
+from checkers.node_picture import NodePicture, picture
+from checkers.result import CheckResult, Status, Where, blocked
+from checkers.wants import Wants
 
 _FIX = "give the pod a hostPath volume and the container a volumeMounts entry with the volume's name"
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from ..evidence import Evidence
-from ..kube.audit_policy import Attributes, Level, evaluate
-from ..kube.policy_finding import Severity
-from ..kube.policy_lint import lint_file
-from ..kube.policy_proof import Counterexample, prove
-from ..node_picture import PolicyFile, picture
-from ..result import CheckResult, Status, Where, blocked
-from ..wants import Wants
+from checkers.evidence import Evidence
+from checkers.kube.audit_policy import Attributes, Level, evaluate
+from checkers.kube.policy.finding import Severity
+from checkers.kube.policy.lint import lint_file
+from checkers.kube.policy_proof import Counterexample, prove
+from checkers.node_picture import PolicyFile, picture
+from checkers.result import CheckResult, Status, Where, blocked
+from checkers.wants import Wants
 
 # The loader's own warning names these.
 _LOADER_SAYS = ("unknown-field", "duplicate-field")

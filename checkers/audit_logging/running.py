@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 
-from ..evidence import Evidence
-from ..kube.running import differs
-from ..node_picture import Manifest, NodePicture, picture
-from ..registry import outcome
-from ..result import CheckResult, Status, Where, blocked
-from ..wants import Wants
-from .manifest import KUBELET_SAYS
+from checkers.audit_logging.manifest import KUBELET_SAYS
+from checkers.evidence import Evidence
+from checkers.kube.server.running import differs
+from checkers.node_picture import Manifest, NodePicture, picture
+from checkers.registry import outcome
+from checkers.result import CheckResult, Status, Where, blocked
+from checkers.wants import Wants
 
 _KLOG = re.compile(r"[IWEF]\d{4} |Error: |panic: ")
 

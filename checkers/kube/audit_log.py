@@ -16,11 +16,11 @@ from itertools import islice
 from sys import intern
 from typing import Final
 
-from .audit_event import NOT_AN_EVENT, FullEvent, is_start, read_event
-from .audit_log_files import log_names, normal_time, unpacked
-from .audit_log_lines import LONGEST_LINE, Line, LineSplitter
-from .audit_log_statistics import MOST_KEPT, EventClass, LogStatistics, is_of, same_start
-from .audit_log_words import CountedEvent, Key, ObjectRef, Words
+from checkers.kube.logs.event import NOT_AN_EVENT, FullEvent, is_start, read_event
+from checkers.kube.logs.files import log_names, normal_time, unpacked
+from checkers.kube.logs.lines import LONGEST_LINE, Line, LineSplitter
+from checkers.kube.logs.statistics import MOST_KEPT, EventClass, LogStatistics, is_of, same_start
+from checkers.kube.logs.words import CountedEvent, Key, ObjectRef, Words
 
 __all__ = [
     "LONGEST_LINE",

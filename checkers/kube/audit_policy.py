@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from enum import IntEnum
 from functools import cached_property
 
-from .audit_policy_load import STAGES, LoadedGroup, LoadedPolicy, PolicyError, load
+from checkers.kube.policy.load import STAGES, LoadedGroup, LoadedPolicy, PolicyError, load
 
 __all__ = [
     "STAGES",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from .gotext import GoValueError
+from checkers.kube.gotext import GoValueError
 
 _BARE: Final = 'bare " in non-quoted-field'
 _STRAY: Final = 'extraneous or missing " in quoted-field'

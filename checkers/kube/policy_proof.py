@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from .audit_policy import Attributes, Decision, Level, Policy, decision_of, path_matches
-from .policy_commands import command_for, describe
-from .policy_selector import Selector
-from .policy_targets import TargetIndex
-from .policy_universe import (
+from checkers.kube.audit_policy import Attributes, Decision, Level, Policy, decision_of, path_matches
+from checkers.kube.policy.commands import command_for, describe
+from checkers.kube.policy.selector import Selector
+from checkers.kube.policy.targets import TargetIndex
+from checkers.kube.policy.universe import (
     Identity,
     Kind,
     Target,

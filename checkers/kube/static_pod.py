@@ -11,14 +11,14 @@ import hashlib
 from functools import lru_cache
 from typing import Any, Final
 
-from .gotext import quote
-from .goyaml import Document, YAMLError, decode
-from .pod_command import api_server, argv, environment, expand, program
-from .pod_decode import DecodeError, Decoder, UnknownField, dotted, go_json, json_text, kind_and_version
-from .pod_defaults import default_pod, forbidden_reference
-from .pod_metadata import drop_old_annotations
-from .pod_model import Container, Env, Mount, Pod, Volume, make_pod
-from .pod_validation import validate_pod
+from checkers.kube.gotext import quote
+from checkers.kube.goyaml import Document, YAMLError, decode
+from checkers.kube.pods.command import api_server, argv, environment, expand, program
+from checkers.kube.pods.decode import DecodeError, Decoder, UnknownField, dotted, go_json, json_text, kind_and_version
+from checkers.kube.pods.defaults import default_pod, forbidden_reference
+from checkers.kube.pods.metadata import drop_old_annotations
+from checkers.kube.pods.model import Container, Env, Mount, Pod, Volume, make_pod
+from checkers.kube.pods.validation import validate_pod
 
 __all__ = [
     "Container",

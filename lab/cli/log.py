@@ -61,7 +61,7 @@ def check(
 
     Exit status: 0 nothing impossible was found, 1 something was.
     """
-    from checkers.kube.audit_log_files import normal_time
+    from checkers.kube.logs.files import normal_time
 
     from ..logs import check_logs, log_files
     from .log_text import check_json, check_text

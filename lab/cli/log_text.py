@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from checkers.kube.log_findings import KINDS, Finding
+from checkers.kube.logs.findings import KINDS, Finding
 
 from .talk import style, table
 
 if TYPE_CHECKING:
-    from checkers.kube.log_check import LogReport
-    from checkers.kube.log_counts import CountedClass, LogCounts, Tally
+    from checkers.kube.logs.check import LogReport
+    from checkers.kube.logs.counts import CountedClass, LogCounts, Tally
 
     from ..logs import CountedFile
 

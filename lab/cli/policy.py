@@ -16,7 +16,7 @@ from .talk import GivenPath, examples, format_option, out, out_json
 
 if TYPE_CHECKING:
     from checkers.kube.audit_policy import Attributes, Decision, Policy
-    from checkers.kube.policy_finding import Finding
+    from checkers.kube.policy.finding import Finding
 
 _LIMIT = 16 << 20
 _TEXTS = ("verb", "group", "resource", "subresource", "namespace", "name", "path")
@@ -70,9 +70,9 @@ def check(file: str, strict: bool, version: tuple[int, int], form: str) -> int:
     Exit status: 0 it loads, 1 it would not; with --strict also 1 where something is found that is no mere note.
     """
     from checkers.kube.audit_policy import PolicyError, load_policy
-    from checkers.kube.policy_finding import Severity
-    from checkers.kube.policy_lint import lint_file
-    from checkers.kube.policy_refusal import why_refused
+    from checkers.kube.policy.finding import Severity
+    from checkers.kube.policy.lint import lint_file
+    from checkers.kube.policy.refusal import why_refused
 
     content = _read(file)
     try:
@@ -163,8 +163,8 @@ def compare(a: str, b: str, version: tuple[int, int], form: str) -> int:
 
     One of them may be -: standard input. Exit status: 0 they do, 1 they do not.
     """
-    from checkers.kube.policy_commands import request_words
-    from checkers.kube.policy_compare import compare as differences
+    from checkers.kube.policy.commands import request_words
+    from checkers.kube.policy.compare import compare as differences
 
     if a == b == "-":
         raise click.UsageError("A and B cannot both be read from standard input")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import click
 
-from checkers.kube.goyaml_nodes import TooBig
+from checkers.kube.goyaml.nodes import TooBig
 
 from ..errors import EXIT_COULD_NOT, EXIT_YES, LabError
 

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from checkers.evidence import Missing, NodeFiles, NotAFile, Unreadable
-from checkers.kube.goyaml_nodes import TooBig
-from checkers.kube.pod_folder import FolderEntry, folder_pods, read_folder
-from checkers.kube.running import differs
+from checkers.kube.goyaml.nodes import TooBig
+from checkers.kube.pods.folder import FolderEntry, folder_pods, read_folder
+from checkers.kube.server.running import differs
 from checkers.wants import Wants
 
 from ..errors import LabError

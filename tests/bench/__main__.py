@@ -180,7 +180,7 @@ def proof() -> Iterator[Figure]:
     """One policy that fails its wishes, one that keeps them: neither may be the slow case."""
     from checkers.kube.audit_policy import Level, load_policy
     from checkers.kube.goyaml import decode
-    from checkers.kube.policy_lint import lint
+    from checkers.kube.policy.lint import lint
     from checkers.kube.policy_proof import Selector, Wish, prove
 
     wishes = [Wish(Selector(resources=(f"r{n}",), namespaces=(f"ns-{n}",)), Level.METADATA, None) for n in range(9)]

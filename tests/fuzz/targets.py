@@ -16,11 +16,11 @@ from pathlib import Path
 from checkers.grade import Report
 from checkers.kube.audit_log import events, read_log, unpacked
 from checkers.kube.audit_policy import Attributes, Level, Policy, PolicyError, evaluate, load_policy
-from checkers.kube.goyaml_nodes import TooBig
-from checkers.kube.log_check import check_log
-from checkers.kube.pod_command import argv
-from checkers.kube.policy_compare import compare
-from checkers.kube.policy_lint import lint_file
+from checkers.kube.goyaml.nodes import TooBig
+from checkers.kube.logs.check import check_log
+from checkers.kube.pods.command import argv
+from checkers.kube.policy.compare import compare
+from checkers.kube.policy.lint import lint_file
 from checkers.kube.policy_proof import Selector, Wish, prove
 from checkers.kube.static_pod import ManifestError, load_pod
 from checkers.result import Status

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from checkers.kube.apiserver_flags import FlagError, aggregate, parse_flags
+from checkers.kube.server.flags import FlagError, aggregate, parse_flags
 
 # What kube-apiserver finds only once it reads files or listens: not a matter of the command line.
 _BEYOND_THE_FLAGS = ("loading audit policy file: ", "ensureLogFile: ", "initializing audit webhook: ")

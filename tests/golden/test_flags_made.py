@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from checkers.kube.apiserver_flags import FlagError, aggregate, parse_flags
+from checkers.kube.server.flags import FlagError, aggregate, parse_flags
 
 ROWS = [json.loads(line) for line in (Path(__file__).parent / "flags_made.jsonl").read_text().splitlines()]
 

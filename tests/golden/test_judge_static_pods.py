@@ -7,7 +7,7 @@ from pathlib import Path
 
 from checkers.evidence import Evidence, FileKind, FileStat, Missing, NotAFile
 from checkers.grade import NodeName, Report, grade
-from checkers.kube.host_tree import Found, follow
+from checkers.kube.pods.host_tree import Found, follow
 from checkers.result import Status
 from lab.catalog import load
 from tests.golden.test_static_pods import Node, node_of, recorded_summary, rows

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from checkers.kube.audit_policy import Policy, evaluate, load_policy
-from checkers.kube.log_check import LogReport, check_log
-from checkers.kube.log_decisions import Decisions
-from checkers.kube.log_judged import LineJudge
+from checkers.kube.logs.check import LogReport, check_log
+from checkers.kube.logs.decisions import Decisions
+from checkers.kube.logs.judged import LineJudge
 
 from .test_policy_recordings import attributes
 

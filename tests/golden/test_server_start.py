@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 import yaml
 
-from checkers.kube.forecast import Forecast, Server, foretell
+from checkers.kube.server.forecast import Forecast, Server, foretell
 from tests.golden.test_static_pods import NODE, POLICY, Node
 
 HERE = Path(__file__).parent

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from checkers.kube.container_view import sub_path_of
+from checkers.kube.pods.container_view import sub_path_of
 from checkers.kube.static_pod import ManifestError, Pod, argv, environment, load_pod
 
 FILE, NODE = "/etc/kubernetes/manifests/kube-apiserver.yaml", "cks-control-plane"

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from checkers.evidence import FileKind, Missing
-from checkers.kube.forecast import Forecast, Server, Surroundings, foretell
-from checkers.kube.host_tree import Entry, clean, follow
-from checkers.kube.pod_folder import folder_pods
+from checkers.kube.pods.folder import folder_pods
+from checkers.kube.pods.host_tree import Entry, clean, follow
+from checkers.kube.server.forecast import Forecast, Server, Surroundings, foretell
 
 NODE = "cks-control-plane"
 MANIFESTS = "/etc/kubernetes/manifests"

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from checkers.kube.goyaml import Document, YAMLError, decode_yaml
-from checkers.kube.goyaml_compose import Composer
-from checkers.kube.goyaml_parser import parse
-from checkers.kube.goyaml_reader import characters
-from checkers.kube.goyaml_text import json_text
+from checkers.kube.goyaml.compose import Composer
+from checkers.kube.goyaml.parser import parse
+from checkers.kube.goyaml.reader import characters
+from checkers.kube.goyaml.text import json_text
 
 ROWS = [json.loads(line) for line in (Path(__file__).parent / "yaml_documents.jsonl").read_text().splitlines()]
 

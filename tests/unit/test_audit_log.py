@@ -10,7 +10,7 @@ import pytest
 
 from checkers.kube import audit_log
 from checkers.kube.audit_log import LogReader, Words, log_names, normal_time, read_log, unpacked
-from checkers.kube.audit_log_files import rotated_at
+from checkers.kube.logs.files import rotated_at
 
 
 def event(**fields: Any) -> dict[str, Any]:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from checkers.kube import gotext
-from checkers.kube.apiserver_flags import FlagError, Flags, aggregate, parse_flags
 from checkers.kube.gocsv import split_csv
+from checkers.kube.server.flags import FlagError, Flags, aggregate, parse_flags
 
 
 def parse(*flags: str, version: tuple[int, int] = (1, 34)) -> Flags:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from checkers.kube.apiserver_flags import parse_flags
+from checkers.kube.server.flags import parse_flags
 from lab.drivers.sandbox.lite.audit_log import LogFileError, RotatingFile, Writer, open_log
 
 START = datetime(2026, 11, 23, 2, 36, 32, 662000, UTC)

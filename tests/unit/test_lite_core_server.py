@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from checkers.kube.apiserver_flags import parse_flags
+from checkers.kube.server.flags import parse_flags
 from lab.drivers.sandbox.lite.klog import Klog
 from lab.drivers.sandbox.lite.server import Server, StartError, serve, start
 from tests.lite_cluster import CATCH_ALL, ISSUER, key_pem

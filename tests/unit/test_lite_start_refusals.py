@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from checkers.kube.apiserver_flags import parse_flags
+from checkers.kube.server.flags import parse_flags
 from checkers.kube.static_pod import load_pod
 from lab.drivers.sandbox.kubelet.pod_spec import static_pod
 from lab.drivers.sandbox.lite import files

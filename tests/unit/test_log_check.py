@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from checkers.kube.audit_policy import Policy, load_policy
-from checkers.kube.log_check import LogCheck, LogReport, check_log
-from checkers.kube.log_findings import KINDS
-from checkers.kube.log_gaps import LeaseGaps
-from checkers.kube.log_judged import LineJudge
+from checkers.kube.logs.check import LogCheck, LogReport, check_log
+from checkers.kube.logs.findings import KINDS
+from checkers.kube.logs.gaps import LeaseGaps
+from checkers.kube.logs.judged import LineJudge
 
 BEGAN = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
 DEV = "/api/v1/namespaces/dev"

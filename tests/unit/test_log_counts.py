@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from collections import Counter
 
-from checkers.kube import log_counts
-from checkers.kube.log_counts import OTHERS, LogCounts, count_log
+from checkers.kube.logs import counts as log_counts
+from checkers.kube.logs.counts import OTHERS, LogCounts, count_log
 
 from .test_log_check import calm, request, start, written
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from checkers.kube.audit_policy import Attributes, Policy, PolicyError, evaluate, load_policy
-from checkers.kube.policy_compare import alike, compare
-from checkers.kube.policy_universe import Universe
+from checkers.kube.policy.compare import alike, compare
+from checkers.kube.policy.universe import Universe
 
 HEAD = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"
 METADATA = HEAD + "rules: [{level: Metadata}]\n"

@@ -13,11 +13,11 @@ from hypothesis import strategies as st
 
 from checkers.kube.audit_policy import Policy, PolicyError, Rule, evaluate, load_policy
 from checkers.kube.goyaml import decode
-from checkers.kube.policy_finding import Finding, Severity
-from checkers.kube.policy_lint import MOST_FINDINGS, lint, lint_file
-from checkers.kube.policy_lint_reach import Asked, covers, hiders, impossible, reach
-from checkers.kube.policy_refusal import why_refused
-from checkers.kube.policy_universe import Universe
+from checkers.kube.policy.finding import Finding, Severity
+from checkers.kube.policy.lint import MOST_FINDINGS, lint, lint_file
+from checkers.kube.policy.lint_reach import Asked, covers, hiders, impossible, reach
+from checkers.kube.policy.refusal import why_refused
+from checkers.kube.policy.universe import Universe
 
 from ..golden.test_policy_recordings import attributes, lines
 from .test_policy_proof import GROUPS, rules

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checkers.kube.audit_policy import Attributes, GroupResources, Level, Policy, Rule, evaluate, load_policy
-from checkers.kube.policy_commands import command_for
+from checkers.kube.policy.commands import command_for
+from checkers.kube.policy.universe import Universe, is_non_resource
 from checkers.kube.policy_proof import Proof, Selector, Wish, prove
-from checkers.kube.policy_universe import Universe, is_non_resource
 
 ROOT = Path(__file__).parents[2]
 HEAD = "apiVersion: audit.k8s.io/v1\nkind: Policy\n"

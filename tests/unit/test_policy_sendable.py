@@ -12,8 +12,8 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from checkers.kube.audit_policy import Attributes, Decision, GroupResources, Level, Policy, Rule, evaluate, load_policy
-from checkers.kube.policy_compare import Difference, alike, compare
-from checkers.kube.policy_sendable import Sendable, url_of
+from checkers.kube.policy.compare import Difference, alike, compare
+from checkers.kube.policy.sendable import Sendable, url_of
 from checkers.kube.request_info import UnreadableUrl, parse, query_of
 
 from .test_policy_proof import some

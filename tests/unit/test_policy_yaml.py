@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from checkers.kube.goyaml import Document, YAMLError, decode, decode_yaml
-from checkers.kube.goyaml_text import json_text
+from checkers.kube.goyaml.text import json_text
 
 
 def value(text: str) -> Any:

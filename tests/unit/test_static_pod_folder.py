@@ -7,9 +7,9 @@ from decimal import Decimal
 import pytest
 
 from checkers.evidence import FileKind
-from checkers.kube.forecast import Auditing, Forecast, Server, Surroundings, foretell
-from checkers.kube.host_tree import Entry
-from checkers.kube.pod_folder import folder_pods, same_pod
+from checkers.kube.pods.folder import folder_pods, same_pod
+from checkers.kube.pods.host_tree import Entry
+from checkers.kube.server.forecast import Auditing, Forecast, Server, Surroundings, foretell
 
 POLICY = b"""apiVersion: audit.k8s.io/v1
 kind: Policy

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from checkers.evidence import FileKind, FileStat, Missing, NotAFile
-from checkers.kube.container_view import ContainerView, is_luck, resolve
-from checkers.kube.host_tree import Entry, NodeTree, Scratch, clean, follow
+from checkers.kube.pods.container_view import ContainerView, is_luck, resolve
+from checkers.kube.pods.host_tree import Entry, NodeTree, Scratch, clean, follow
 from checkers.kube.static_pod import Container, Pod, load_pod
 
 DIR, FILE, LINK = FileKind.DIRECTORY, FileKind.FILE, FileKind.SYMLINK

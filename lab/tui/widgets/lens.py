@@ -78,7 +78,7 @@ class Lens(Vertical):
         self.read = True
         if content is not None:
             from checkers.kube.audit_policy import PolicyError, load_policy
-            from checkers.kube.goyaml_nodes import TooBig
+            from checkers.kube.goyaml.nodes import TooBig
 
             try:
                 self.policy = load_policy(content)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from checkers.kube.pod_quantity import quantity
+from checkers.kube.pods.quantity import quantity
 from checkers.kube.static_pod import Pod, expand
 
 Object = Mapping[str, Any]

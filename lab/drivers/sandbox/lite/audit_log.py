@@ -18,7 +18,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
 
-from checkers.kube.apiserver_options import LogOptions
+from checkers.kube.server.options import LogOptions
 
 from . import files, gojson
 from .audit import Event, Unencodable

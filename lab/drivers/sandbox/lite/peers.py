@@ -1,6 +1,6 @@
 """Owns what the server needs of others before it serves: files for them, and an etcd that answers.
 
-Words: checkers/kube/server_files, those of a real kube-apiserver 1.34; of etcd's client, seen in real logs. There is no
+Words: checkers/kube/server/files, those of a real kube-apiserver 1.34; of etcd's client, seen in real logs. There is no
 etcd here: CKS_LITE_ETCD names the addresses where the node's etcd would be (without it every one is good),
 CKS_LITE_DIAL the seconds that the server tries (the real one 20).
 """
@@ -13,8 +13,8 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
-from checkers.kube.apiserver_flags import Flags
-from checkers.kube.server_files import AFTER_ETCD, AFTER_LOG, ETCD_WORDS, Read, pair_problem, paths
+from checkers.kube.server.files import AFTER_ETCD, AFTER_LOG, ETCD_WORDS, Read, pair_problem, paths
+from checkers.kube.server.flags import Flags
 
 from .files import FileError, read
 from .klog import Klog, os_error

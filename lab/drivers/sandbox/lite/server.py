@@ -24,13 +24,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from checkers.kube.apiserver_flags import FlagError, Flags, aggregate, parse_flags
-from checkers.kube.apiserver_options import cluster_range_error
 from checkers.kube.audit_policy import Policy, PolicyError, load_policy
 from checkers.kube.gotext import quote
-from checkers.kube.goyaml_nodes import TooBig
-from checkers.kube.server_fate import LEAST_MEMORY
-from checkers.kube.server_files import AFTER_LOG, BEFORE_POLICY
+from checkers.kube.goyaml.nodes import TooBig
+from checkers.kube.server.fate import LEAST_MEMORY
+from checkers.kube.server.files import AFTER_LOG, BEFORE_POLICY
+from checkers.kube.server.flags import FlagError, Flags, aggregate, parse_flags
+from checkers.kube.server.options import cluster_range_error
 
 from . import peers, tls
 from .api import Api

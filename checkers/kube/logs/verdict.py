@@ -1,0 +1,315 @@
+"""Owns the verdict on one event: can a kube-apiserver with this policy have written it?
+
+What cannot be known from an event accuses nobody: an aggregated API's bodies pass through and are not logged, a request
+that is refused before its body is decoded has none, a truncated event lost its own.
+Sources: kube-apiserver 1.34, apiserver/pkg/audit and pkg/endpoints/filters; facts §A and §B; golden/policy and logs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from checkers.kube.audit_policy import STAGES, Decision, Level, Policy
+from checkers.kube.builtin_resources import builtin_resources
+from checkers.kube.logs.decisions import Decisions
+from checkers.kube.logs.findings import Problem
+from checkers.kube.logs.line import LogLine, encode_line, is_there, missing_fields, nested_strangeness, status_code
+from checkers.kube.logs.request import (
+    COMPLETE,
+    RECEIVED,
+    REF_FIELDS,
+    STARTED,
+    USER_FIELDS,
+    ObjectRef,
+    UnusableField,
+    Who,
+    asked_for,
+    attributes,
+    contradictions,
+    reference,
+    uri_text,
+    who,
+)
+from checkers.kube.policy.commands import request_words
+from checkers.kube.request_info import RequestInfo
+
+_LEVELS: Final = {"Metadata": Level.METADATA, "Request": Level.REQUEST, "RequestResponse": Level.REQUEST_RESPONSE}
+_CONNECT: Final = frozenset(("exec", "attach", "portforward", "proxy", "log"))
+_READS: Final = frozenset(("get", "list", "watch", "proxy"))
+_WRITES: Final = frozenset(("create", "update", "patch"))
+_ANSWERED: Final = frozenset(("get", "list", "create", "update", "patch", "delete", "deletecollection"))
+_DONE: Final = (200, 201, 202)
+_DECISION: Final = "authorization.k8s.io/decision"
+_TRUNCATED: Final = "audit.k8s.io/truncated"
+_REMEMBERED: Final = 20_000
+_START_NAMES: Final = ("system-node-critical", "system-cluster-critical")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to say of an event by itself, and what the order of events is judged by.
+
+    `stages` are those that the policy lets through of this request; empty where it is not known or does not fit.
+    `lease` names the lease that this event renews.
+    """
+
+    problems: tuple[Problem, ...] = ()
+    stages: tuple[str, ...] = ()
+    long_running: bool = False
+    omits_managed_fields: bool = False
+    keeps_patch: bool = False
+    is_start: bool = False
+    lease: str = ""
+    rule: int | None = None
+    policy_line: int | None = None
+
+
+class EventJudge:
+    """Judges events by one policy."""
+
+    def __init__(self, policy: Policy) -> None:
+        self._decisions = Decisions(policy)
+        self._users: dict[bytes, tuple[Who, str | None]] = {}
+        self._requests: dict[tuple[bytes, str], RequestInfo] = {}
+
+    def _user(self, raw: bytes) -> tuple[Who, str | None]:
+        """Return the user, and in what it is not as a kube-apiserver writes it. Raises UnusableField."""
+        found = self._users.get(raw)
+        if found is None:
+            if len(self._users) >= _REMEMBERED:
+                self._users.clear()
+            found = self._users[raw] = (who(raw), nested_strangeness(raw, USER_FIELDS, "user"))
+        return found
+
+    def _asked(self, uri: bytes, verb: str) -> RequestInfo:
+        """Return what is asked for. Raises UnusableField."""
+        key = (uri, verb)
+        found = self._requests.get(key)
+        if found is None:
+            if len(self._requests) >= _REMEMBERED:
+                self._requests.clear()
+            found = self._requests[key] = asked_for(uri_text(uri), verb)
+        return found
+
+    def verdict(self, event: LogLine) -> Verdict:
+        """Return what is to say of an event, but for its auditID, its times and what is in its bodies."""
+        missing = missing_fields(event)
+        problems = [Problem("field", f"{name} is missing") for name in missing]
+        problems += _header(event)
+        if {"requestURI", "verb", "user"} & set(missing):
+            return Verdict(tuple(problems))
+        assert event.verb is not None
+        try:
+            asker, strange = self._user(bytes(event.user))
+            ref, odd = _reference(event)
+            notes = _annotations(event)
+            info = self._asked(bytes(event.requestURI), event.verb)
+        except UnusableField as error:
+            return Verdict((*problems, Problem("field", str(error))))
+        problems += [Problem("written", words) for words in (strange, odd) if words is not None]
+        contradicted = [Problem("uri", text) for text in contradictions(info, event.verb, ref, stage=event.stage)]
+        problems += contradicted
+        code = status_code(bytes(event.responseStatus)) if is_there(event.responseStatus) else None
+        problems += _at_stage(event, asker, info, code, notes)
+        problems += _bodies(event, info, code, notes)
+        decision = self._decisions.of(attributes(asker, info))
+        by_policy = [] if contradicted else list(_by_policy(event, asker, info, decision))
+        fits = not by_policy and not problems and asker.name is not None
+        return Verdict(
+            problems=(*problems, *by_policy),
+            stages=decision.stages if fits else (),
+            long_running=info.long_running,
+            omits_managed_fields=decision.omit_managed_fields,
+            keeps_patch=event.verb == "patch",
+            is_start=_is_start(asker, ref, event.verb),
+            lease=_lease(event, info, code),
+            rule=decision.rule.index if decision.rule else None,
+            policy_line=decision.rule.line if decision.rule else None,
+        )
+
+
+def _header(event: LogLine) -> Iterator[Problem]:
+    if event.kind and event.kind != "Event":
+        yield Problem("field", f"kind is {event.kind!r}, not 'Event'")
+    if event.apiVersion and event.apiVersion != "audit.k8s.io/v1":
+        yield Problem("field", f"apiVersion is {event.apiVersion!r}, not 'audit.k8s.io/v1'")
+    if event.level == "None":
+        yield Problem("field", "level is None: such an event is not written")
+    elif event.level and event.level not in _LEVELS:
+        yield Problem("field", f"level {event.level!r} is none")
+    if event.stage and event.stage not in STAGES:
+        yield Problem("field", f"stage {event.stage!r} is none")
+
+
+def _reference(event: LogLine) -> tuple[ObjectRef | None, str | None]:
+    """Return the objectRef, and in what it is not as a kube-apiserver writes it. Raises UnusableField."""
+    if not is_there(event.objectRef):
+        return None, None
+    raw = bytes(event.objectRef)
+    ref = reference(raw)
+    # Written again it is the same, but for escapes.
+    if encode_line(ref) == raw:
+        return ref, None
+    return ref, nested_strangeness(raw, REF_FIELDS, "objectRef")
+
+
+def _annotations(event: LogLine) -> dict[str, str]:
+    if not is_there(event.annotations):
+        return {}
+    try:
+        return msgspec.json.decode(event.annotations, type=dict[str, str])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        raise UnusableField("annotations are not texts") from None
+
+
+def _at_stage(
+    event: LogLine, asker: Who, info: RequestInfo, code: int | None, notes: dict[str, str]
+) -> Iterator[Problem]:
+    """Yield what an event cannot have, or has to have, at its stage."""
+    stage, decision = event.stage, notes.get(_DECISION)
+    if stage == RECEIVED:
+        for name, there in (
+            ("responseStatus", is_there(event.responseStatus)),
+            ("impersonatedUser", is_there(event.impersonatedUser)),
+            (f"annotation {_DECISION}", decision is not None),
+        ):
+            if there:
+                yield Problem("field", f"{name} at RequestReceived: it is not known then")
+    elif code is None:
+        yield Problem("field", f"no code of the response at {stage}")
+    elif not 100 <= code <= 599:
+        yield Problem("field", f"{code} is no code of a response")
+    if asker.name is None:
+        if stage != STARTED:
+            yield Problem("user", f"no user at {stage}: a request without one has only an event at ResponseStarted")
+        elif code is not None and 100 <= code < 400:
+            yield Problem("user", f"a request without a user is refused, not answered with {code}")
+        return
+    if stage == STARTED and not info.long_running:
+        builtin = not info.is_resource or (info.group, info.resource) in builtin_resources()
+        words = "ResponseStarted is for long-running requests and for those without a user"
+        yield Problem("stage" if builtin else "stage-odd", words)
+    if decision not in (None, "allow", "forbid"):
+        yield Problem("field", f"annotation {_DECISION} is {decision!r}, not allow or forbid")
+    if code is None or not 100 <= code < 400:
+        return
+    if decision == "forbid":
+        yield Problem("field", f"annotation {_DECISION} is forbid, and yet the answer is {code}")
+    elif decision is None and stage != RECEIVED:
+        yield Problem("allow-missing", f"answered with {code}, but without the annotation {_DECISION}")
+
+
+def _bodies(event: LogLine, info: RequestInfo, code: int | None, notes: dict[str, str]) -> Iterator[Problem]:
+    """Yield bodies that cannot be there, and those that have to be there and are not."""
+    has_request, has_response = is_there(event.requestObject), is_there(event.responseObject)
+    level = _LEVELS.get(event.level)
+    if level is None:
+        return
+    if event.stage == RECEIVED:
+        for there, name in ((has_request, "requestObject"), (has_response, "responseObject")):
+            if there:
+                yield Problem("body-unexpected", f"{name} at RequestReceived: nothing has been read then")
+        return
+    if has_request and level < Level.REQUEST:
+        yield Problem("body-above-level", f"requestObject at level {level}")
+    if has_response and level < Level.REQUEST_RESPONSE:
+        yield Problem("body-above-level", f"responseObject at level {level}")
+    if not info.is_resource:
+        if has_request:
+            yield Problem("body-unexpected", "requestObject of a request for no resource")
+        return
+    if (info.group, info.resource) not in builtin_resources():
+        return
+    stream = info.verb in ("watch", "proxy") or info.subresource in _CONNECT
+    if has_request and (stream or info.verb in _READS):
+        yield Problem("body-unexpected", f"requestObject of a {_what(info)}, which has none")
+    if has_response and stream and code is not None and code < 300:
+        yield Problem("body-unexpected", f"responseObject of a {_what(info)} that was answered: streams are not logged")
+    if stream or event.stage != COMPLETE or code not in _DONE or notes.get(_TRUNCATED) == "true":
+        return
+    if level >= Level.REQUEST and info.verb in _WRITES and not has_request:
+        yield Problem("body-missing", f"no requestObject of a {_what(info)} at level {level}, answered with {code}")
+    if level >= Level.REQUEST_RESPONSE and info.verb in _ANSWERED and not has_response:
+        yield Problem("body-missing", f"no responseObject of a {_what(info)} at level {level}, answered with {code}")
+
+
+def _what(info: RequestInfo) -> str:
+    return f"{info.verb} of {info.resource}" + (f"/{info.subresource}" if info.subresource else "")
+
+
+def _by_policy(event: LogLine, asker: Who, info: RequestInfo, decision: Decision) -> Iterator[Problem]:
+    """Yield what the policy does not let through."""
+    level = _LEVELS.get(event.level)
+    if level is None or event.stage not in STAGES:
+        return
+    rule = decision.rule
+    index, line = (rule.index, rule.line) if rule else (None, None)
+    if rule is not None and decision.level is level and event.stage in decision.stages:
+        return
+    words = request_words(attributes(asker, info))
+    if rule is None:
+        yield Problem("not-recorded", f"no rule matches, so nothing is recorded: {words}")
+    elif decision.level is Level.NONE:
+        yield Problem("not-recorded", f"rule {index} (line {line}) gives None: {words}", index, line)
+    else:
+        if decision.level is not level:
+            said = f"level {level}, but rule {index} (line {line}) gives {decision.level}: {words}"
+            yield Problem("level", said, index, line)
+        if event.stage not in decision.stages:
+            by = f"rule {index} (line {line})" if event.stage in rule.omit_stages else "the policy"
+            yield Problem("stage-omitted", f"{by} omits {event.stage}: {words}", index, line)
+
+
+def managed_fields(event: LogLine, verdict: Verdict) -> Problem | None:
+    """Say whether a body has managedFields that the policy omits. A raw patch keeps its own."""
+    bodies = [("responseObject", event.responseObject)]
+    if not verdict.keeps_patch:
+        bodies.append(("requestObject", event.requestObject))
+    for name, raw in bodies:
+        if is_there(raw) and _has_managed_fields(raw):
+            rule, line = verdict.rule, verdict.policy_line
+            return Problem("managed-fields", f"{name} has managedFields", rule, line)
+    return None
+
+
+def _has_managed_fields(raw: msgspec.Raw) -> bool:
+    try:
+        body = msgspec.json.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return False
+    if not isinstance(body, dict):
+        return False
+    items, rows = body.get("items"), body.get("rows")
+    found: list[Any] = [body]
+    if isinstance(items, list) and str(body.get("kind", "")).endswith("List"):
+        found += items
+    if isinstance(rows, list) and body.get("kind") == "Table":
+        found += [row.get("object") for row in rows if isinstance(row, dict)]
+    return any(isinstance(one, dict) and bool(_of(one, "metadata").get("managedFields")) for one in found)
+
+
+def _of(body: dict[str, Any], name: str) -> dict[str, Any]:
+    value = body.get(name)
+    return value if isinstance(value, dict) else {}
+
+
+def _is_start(asker: Who, ref: ObjectRef | None, verb: str) -> bool:
+    """Whether only a starting API server makes this request (as `audit_event.is_start`)."""
+    return (
+        asker.name == "system:apiserver"
+        and ref is not None
+        and ref.resource == "priorityclasses"
+        and verb in ("get", "create")
+        and ref.name in _START_NAMES
+    )
+
+
+def _lease(event: LogLine, info: RequestInfo, code: int | None) -> str:
+    """Return the lease that is renewed, "" where none is."""
+    if info.resource == "leases" and info.verb in ("update", "patch") and event.stage == COMPLETE and code in _DONE:
+        return f"{info.namespace}/{info.name}"
+    return ""
