@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from pathlib import Path
 from typing import Protocol
 
 from checkers.evidence import NodeFiles
@@ -43,7 +44,11 @@ def silent(step: Step) -> None:
 
 @dataclass(frozen=True, slots=True)
 class LabSpec:
-    """What is asked of `create`. `seed` None is the task exactly as printed."""
+    """What is asked of `create`. `seed` None is the task exactly as printed.
+
+    For real clusters: `image` of the node, `kubernetes_version` ("1.34" or "v1.34.4"), `config` is a kind config file
+    of the user's, `adopt` the name of a cluster of the user's own, which is worked on and never destroyed.
+    """
 
     name: str
     scenario: str
@@ -52,11 +57,18 @@ class LabSpec:
     apiserver: str = "auto"
     pace: str = "fast"
     retain: bool = False
+    image: str | None = None
+    kubernetes_version: str | None = None
+    config: Path | None = None
+    adopt: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Lab:
-    """A lab that exists. `state`: starting, running, stopped (it can be started again) or broken (see `detail`)."""
+    """A lab that exists. `state`: starting, running, stopped (it can be started again) or broken (see `detail`).
+
+    `adopted`: its cluster is the user's own: to stop the lab is to leave the cluster.
+    """
 
     name: str
     driver: str
@@ -67,6 +79,7 @@ class Lab:
     state: str
     started: datetime | None
     detail: str = ""
+    adopted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,5 +166,8 @@ class Driver(Protocol):
         ...
 
     def destroy(self, lab: Lab) -> None:
-        """Remove the lab: no process, mount or file of it stays. A lab that is gone already is fine."""
+        """Remove the lab: no process, mount or file of it stays. A lab that is gone already is fine.
+
+        An adopted cluster stays; its API server gets back the manifest that it had before.
+        """
         ...
