@@ -7,7 +7,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -103,19 +103,19 @@ class Labs:
             )
         return self._driver(lab.driver).node(lab)
 
-    def choose(self, on: str = "auto") -> tuple[str, str]:
-        """Return the driver to start a new lab on, and why this one.
+    def choose(self, on: str = "auto", needs: frozenset[str] = frozenset()) -> tuple[str, str]:
+        """Return the driver to start a new lab on, and why this one. `needs`: capabilities (see `DriverInfo`).
 
-        Raises LabError where the driver asked for, or every one of them, cannot be used here.
+        Raises LabError where the driver asked for, or every one of them, cannot be used here or lacks what is needed.
         """
         if on != "auto":
-            info = self._driver(on).probe()
+            info = self._capable(self._driver(on).probe(), needs)
             if not info.available:
                 raise LabError(f"the {on} driver cannot be used here: {info.reason}", info.hint or "cks-lab doctor")
             return on, "as asked"
         refused: list[DriverInfo] = []
         for name in [name for name in PREFERENCE if name in DRIVERS]:
-            info = self._driver(name).probe()
+            info = self._capable(self._driver(name).probe(), needs)
             if info.available:
                 why = info.reason or "it can be used here"
                 others = "; ".join(f"{other.name}: {other.reason}" for other in refused)
@@ -126,7 +126,24 @@ class Labs:
             next((info.hint for info in reversed(refused) if info.hint), "cks-lab doctor"),
         )
 
-    def plan(self, scenario_id: str, *, on: str = "auto", seed: int | None = None, name: str | None = None) -> Plan:
+    @staticmethod
+    def _capable(info: DriverInfo, needs: frozenset[str]) -> DriverInfo:
+        """Return the driver's word, which is no where it lacks what is needed."""
+        lacks = sorted(needs - info.capabilities)
+        if not info.available or not lacks:
+            return info
+        options = ", ".join("--apiserver lite" if name == "lite" else f"--{name}" for name in lacks)
+        return replace(info, available=False, reason=f"it has no {options}", hint="cks-lab start --help")
+
+    def plan(
+        self,
+        scenario_id: str,
+        *,
+        on: str = "auto",
+        seed: int | None = None,
+        name: str | None = None,
+        needs: frozenset[str] = frozenset(),
+    ) -> Plan:
         """Say what `start` would do now. Raises LabError for an unknown scenario, a bad name or one in use."""
         self.scenario(scenario_id, seed)
         labs = self.labs()
@@ -145,13 +162,15 @@ class Labs:
                     f"a lab called {name!r} is there already ({lab.scenario}, {lab.state})",
                     f"give another name, or: cks-lab stop --lab {name}",
                 )
-            chosen, why = self.choose(on)
+            chosen, why = self.choose(on, needs)
             return Plan(chosen, why, name)
         same = [lab for lab in labs if lab.scenario == scenario_id and lab.seed == seed and on in ("auto", lab.driver)]
+        if "adopt" in needs:
+            same = []
         for state, why in (("running", "it is running already"), ("stopped", "it was started there before")):
             if of_state := [lab for lab in same if lab.state == state]:
                 return Plan(of_state[-1].driver, why, of_state[-1].name, of_state[-1])
-        chosen, why = self.choose(on)
+        chosen, why = self.choose(on, needs)
         return Plan(chosen, why, _free_name(scenario_id, {lab.name for lab in labs}))
 
     def _driver(self, name: str) -> Driver:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from checkers.evidence import Missing
 
-from .drivers.base import Lab, LabSpec, NodeHandle, Progress, Step, silent
+from .drivers.base import DEFAULTS, Lab, LabSpec, NodeHandle, NodeOptions, Progress, Step, silent
 from .errors import LabError
 from .home import Home, made, write_whole
 from .labs import Labs, Plan
@@ -74,46 +74,27 @@ class Session(Labs):
         on: str = "auto",
         seed: int | None = None,
         name: str | None = None,
-        apiserver: str = "auto",
-        pace: str = "fast",
-        retain: bool = False,
+        options: NodeOptions = DEFAULTS,
         progress: Progress = silent,
     ) -> Lab:
         """Start a lab, or return the running one of the same task and variant, once kubectl answers on its node.
 
-        What a failed start made is removed again unless `retain`. Raises LabError.
+        What a failed start made is removed again unless `options.retain`. Raises LabError.
         """
         while True:
-            plan = self.plan(scenario_id, on=on, seed=seed, name=name)
+            plan = self.plan(scenario_id, on=on, seed=seed, name=name, needs=options.needs)
             if plan.lab is not None and plan.lab.state == "running":
                 return plan.lab
             with self._claimed(plan.name):
                 # Another program may have started it while we waited for the name: then the plan is another one now.
                 now = next((lab for lab in self.labs() if lab.name == plan.name), None)
                 if now == plan.lab:
-                    return self._create(plan, scenario_id, seed, apiserver, pace, retain, progress)
+                    return self._create(plan, scenario_id, seed, options, progress)
 
-    def _create(
-        self,
-        plan: Plan,
-        scenario_id: str,
-        seed: int | None,
-        apiserver: str,
-        pace: str,
-        retain: bool,
-        progress: Progress,
-    ) -> Lab:
+    def _create(self, plan: Plan, scenario_id: str, seed: int | None, options: NodeOptions, progress: Progress) -> Lab:
         resumed = plan.lab is not None
-        scenario = self.scenario(scenario_id, plan.lab.seed if plan.lab else seed)
-        spec = LabSpec(
-            name=plan.name,
-            scenario=scenario_id,
-            seed=plan.lab.seed if plan.lab else seed,
-            start=scenario.start,
-            apiserver=apiserver,
-            pace=pace,
-            retain=retain,
-        )
+        seed = plan.lab.seed if plan.lab else seed
+        spec = LabSpec.of(plan.name, scenario_id, seed, self.scenario(scenario_id, seed).start, options)
         lab = self._driver(plan.driver).create(spec, progress)
         store = self._attempts()
         if resumed:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
+from typing import Any
 
 import click
 
 from .. import procs
 from ..drivers import DRIVERS
-from ..drivers.base import Lab
+from ..drivers.base import Lab, NodeOptions
 from ..errors import EXIT_YES, LabError
 from ..session import Session
 from .talk import (
+    GivenPath,
     answered,
     ask,
     examples,
@@ -49,6 +52,8 @@ def list_(form: str) -> int:
         "cks-lab start audit-log",
         "cks-lab start audit-log --lab monday --pace real",
         "cks-lab start audit-log --on sandbox",
+        "cks-lab start audit-log --on kind --kubernetes-version 1.34",
+        "cks-lab start audit-log --on kind --adopt my-cluster",
     )
 )
 @scenario_argument
@@ -77,18 +82,30 @@ def list_(form: str) -> int:
     show_default=True,
     help="real: the kubelet waits as long as a real one.",
 )
+@click.option("--image", metavar="IMAGE", help="kind, minikube: the node's image.")
+@click.option("--kubernetes-version", metavar="V", help="kind, minikube: 1.34 or v1.34.4; default: the newest it has.")
+@click.option(
+    "--config", type=GivenPath(exists=True, dir_okay=False, path_type=Path), help="kind: its own config file."
+)
+@click.option("--adopt", metavar="CLUSTER", help="Lay the task on a cluster of your own; it is never removed by us.")
 @click.option("--retain", is_flag=True, help="Leave what a failed start made, to look at it.")
-def start(scenario: str, on: str, apiserver: str, seed: int | None, name: str | None, pace: str, retain: bool) -> int:
+@yes_option
+def start(scenario: str, on: str, seed: int | None, name: str | None, yes: bool, **asked: Any) -> int:
     """Start a lab: a node of your own with the task laid out on it.
 
     Prints the lab's name once kubectl answers on the node. A running lab of the same task is used again.
     """
     session = Session()
-    plan = session.plan(scenario, on=on, seed=seed, name=name)
+    options = NodeOptions(**asked)
+    if options.adopt is not None:
+        ask(
+            f"Lay the task on your cluster {options.adopt}? You will edit its API server; `cks-lab stop` puts the "
+            "manifest back, and leaves the cluster.",
+            yes,
+        )
+    plan = session.plan(scenario, on=on, seed=seed, name=name, needs=options.needs)
     say(f"{plan.driver}: {plan.why}")
-    lab = session.start(
-        scenario, on=on, seed=seed, name=name, apiserver=apiserver, pace=pace, retain=retain, progress=progress()
-    )
+    lab = session.start(scenario, on=on, seed=seed, name=name, options=options, progress=progress())
     out(lab.name)
     say("Read the task:  cks-lab task\nWork on it:     cks-lab shell\nCheck it:       cks-lab grade")
     return EXIT_YES

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import datetime
 from pathlib import Path
 from typing import Protocol
@@ -16,7 +16,10 @@ from ..procs import Completed
 
 @dataclass(frozen=True, slots=True)
 class DriverInfo:
-    """Whether a driver can be used here, and if not: why, and the command or setting that changes it."""
+    """Whether a driver can be used here, and if not: why, and the command or setting that changes it.
+
+    `capabilities`: what of `NodeOptions` it can do: lite, image, kubernetes-version, config, adopt.
+    """
 
     name: str
     available: bool
@@ -42,18 +45,15 @@ def silent(step: Step) -> None:
     """Take a step's news and say nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class LabSpec:
-    """What is asked of `create`. `seed` None is the task exactly as printed.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeOptions:
+    """What a person may ask of a node; not every driver can do each: `needs` says what this takes.
 
-    For real clusters: `image` of the node, `kubernetes_version` ("1.34" or "v1.34.4"), `config` is a kind config file
-    of the user's, `adopt` the name of a cluster of the user's own, which is worked on and never destroyed.
+    `apiserver`: auto, lite or real. `pace`: fast or real. `image` of the node, `kubernetes_version` ("1.34" or
+    "v1.34.4"), `config`: a kind config file of the user's, `adopt`: the name of a cluster of the user's own, which is
+    worked on and never destroyed.
     """
 
-    name: str
-    scenario: str
-    seed: int | None = None
-    start: Overlay = field(default_factory=Overlay)
     apiserver: str = "auto"
     pace: str = "fast"
     retain: bool = False
@@ -61,6 +61,36 @@ class LabSpec:
     kubernetes_version: str | None = None
     config: Path | None = None
     adopt: str | None = None
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """The capabilities (see `DriverInfo`) that a driver must have for it."""
+        asked = {
+            "lite": self.apiserver == "lite",
+            "image": self.image is not None,
+            "kubernetes-version": self.kubernetes_version is not None,
+            "config": self.config is not None,
+            "adopt": self.adopt is not None,
+        }
+        return frozenset(name for name, wanted in asked.items() if wanted)
+
+
+DEFAULTS = NodeOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class LabSpec(NodeOptions):
+    """What is asked of `create`. `seed` None is the task exactly as printed."""
+
+    name: str
+    scenario: str
+    seed: int | None = None
+    start: Overlay = field(default_factory=Overlay)
+
+    @classmethod
+    def of(cls, name: str, scenario: str, seed: int | None, start: Overlay, options: NodeOptions) -> LabSpec:
+        """Return the spec of a lab with these options."""
+        return cls(name, scenario, seed, start, **{each.name: getattr(options, each.name) for each in fields(options)})
 
 
 @dataclass(frozen=True, slots=True)

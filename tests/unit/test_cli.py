@@ -122,6 +122,15 @@ class TestLabs:
         assert "sandbox: directories are enough here" in said.err
         assert "cks-lab grade" in said.err
 
+    def test_a_cluster_of_the_users_own_is_worked_on_only_after_a_yes(self, typed: Typed) -> None:
+        said = typed("start", "audit-log", "--adopt", "mine")
+        assert said.status == 2
+        assert "Lay the task on your cluster mine?" in said.err
+        assert "--yes" in said.err
+        said = typed("start", "audit-log", "--adopt", "mine", "--yes")
+        assert said.status == 2
+        assert "sandbox: it has no --adopt" in said.err
+
     def test_status_for_scripts_has_exactly_the_promised_fields(self, typed: Typed) -> None:
         assert typed("status", "--format", "json").rows == []
         typed("start", "audit-log", "--lab", "monday")

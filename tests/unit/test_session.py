@@ -13,7 +13,7 @@ from typing import TypeVar
 import pytest
 
 from lab.drivers import DRIVERS
-from lab.drivers.base import DriverInfo, Lab, LabSpec, Progress, Step, silent
+from lab.drivers.base import DriverInfo, Lab, LabSpec, NodeOptions, Progress, Step, silent
 from lab.errors import LabError
 from lab.home import write_whole
 from lab.session import Session
@@ -69,8 +69,57 @@ class TestChoosing:
         assert [lab.name for lab in session.labs()] == ["audit-log"]
         assert session.unreachable == {"kind": "docker does not answer"}
 
+    def test_what_a_driver_cannot_do_is_refused_with_the_options_name(self, session: Session) -> None:
+        with pytest.raises(
+            LabError, match="sandbox driver cannot be used here: it has no --image, --kubernetes-version"
+        ):
+            session.start("audit-log", on="sandbox", options=NodeOptions(image="x", kubernetes_version="1.34"))
+        assert session.labs() == []
+
+    def test_auto_passes_over_a_driver_that_lacks_what_is_asked_for(
+        self, session: Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class Kind(FakeDriver):
+            name = "kind"
+
+            def probe(self) -> DriverInfo:
+                return DriverInfo("kind", True, "kind 0.30", capabilities=frozenset({"image"}))
+
+        monkeypatch.setitem(DRIVERS, "kind", "unused:Unused")
+        monkeypatch.setitem(session._drivers, "kind", Kind())
+        assert session.choose()[0] == "kind"
+        assert session.choose(needs=frozenset({"image"}))[0] == "kind"
+        with pytest.raises(LabError, match="kind: it has no --config; sandbox: it has no --config"):
+            session.choose(needs=frozenset({"config"}))
+        name, why = session.choose(needs=frozenset())
+        assert (name, why) == ("kind", "kind 0.30")
+
 
 class TestStarting:
+    def test_the_driver_gets_the_options_as_they_were_asked_for(
+        self, session: Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        asked: list[LabSpec] = []
+        create = FakeDriver.create
+
+        def noting(self: FakeDriver, spec: LabSpec, progress: Progress = silent) -> Lab:
+            asked.append(spec)
+            return create(self, spec, progress)
+
+        monkeypatch.setattr(FakeDriver, "create", noting)
+        session.start("audit-log", seed=None, name="a", options=NodeOptions(pace="real", retain=True))
+        (spec,) = asked
+        assert (spec.name, spec.scenario, spec.pace, spec.retain, spec.image) == ("a", "audit-log", "real", True, None)
+
+    def test_a_cluster_to_adopt_is_never_a_lab_that_is_there(
+        self, session: Session, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        session.start("audit-log")
+        assert session.plan("audit-log").lab is not None
+        monkeypatch.setattr(session, "choose", lambda on, needs: ("kind", "as asked"))
+        plan = session.plan("audit-log", needs=frozenset({"adopt"}))
+        assert (plan.lab, plan.name) == (None, "audit-log-2")
+
     def test_a_lab_is_named_after_its_task_and_is_found_again(self, session: Session) -> None:
         steps: list[Step] = []
         lab = session.start("audit-log", progress=steps.append)
