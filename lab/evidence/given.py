@@ -8,13 +8,12 @@ from __future__ import annotations
 import io
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from checkers.evidence import Missing, NodeFiles
+from checkers.evidence import NodeFiles
 from checkers.wants import Wants
 
 from .. import procs
@@ -27,14 +26,11 @@ from .collector import script
 from .collector.files import collect, utcnow
 from .collector.host import FOLDERS, Unreadable
 from .reach import Way, reach
-from .settle import settle_looks
+from .settle import REAL, settle_looks
 from .shell_host import ShellHost
 
 PATIENCE = 90.0
 """How long, in seconds, a real kubelet and API server may take to follow an edit. Source: facts E, return time."""
-_NO_CONTAINER = 60.0
-"""How long a real node may be without a container of an edited manifest, in seconds: the old one has 30 to end."""
-_PAUSE = 1.5
 _LOOK_TIMEOUT = 20.0
 _COLLECT_TIMEOUT = 180.0
 _GZIP = b"\x1f\x8b\x08"
@@ -83,15 +79,13 @@ def capture_given(
     with reach(url, at_terminal=at_terminal) as way:
         given = _look_around(way, wants.manifests)
         task = replace(about, driver=way.kind, node=way.name).task(wants)
-        first = _BundleLook(_capture(given, {**task, "look": True}, now))
-        patience = min(PATIENCE, PATIENCE - first.age(wants))
-        if patience > 0:
-            looks = iter([first])
-
-            def look() -> _BundleLook:
-                return next(looks, None) or _BundleLook(_capture(given, {**task, "look": True}, now))
-
-            settle_looks(look, wants, patience=patience, say=say, pause=_PAUSE, no_container=_NO_CONTAINER)
+        settle_looks(
+            lambda: _BundleLook(_capture(given, {**task, "look": True}, now)),
+            wants,
+            patience=PATIENCE,
+            pace=REAL,
+            say=say,
+        )
         write_whole(out, _capture(given, task, now))
 
 
@@ -190,20 +184,6 @@ class _BundleLook:
         apiserver = self._facts.get("apiserver")
         return not isinstance(apiserver, dict) or apiserver["readyz"].get("status") == 200
 
-    def age(self, wants: Wants) -> float:
-        """Return how long ago something last changed that the API server follows, in seconds, by the node's own clock.
-
-        That is an edit of the manifests or of the policy, and a container's start or end.
-        """
-        seen = datetime.fromisoformat(str(self._facts["started"])).timestamp()
-        paths = [wants.manifests, wants.policy_file]
-        paths += [f"{wants.manifests}/{name}" for name in self.files.list(wants.manifests)]
-        changes = []
-        for path in paths:
-            with suppress(Missing):
-                changes.append(self.files.stat(path).mtime / 1e9)
-        for container in self.containers() or ():
-            for moment in filter(None, (container["created"], container["started"], container["finished"])):
-                with suppress(ValueError):
-                    changes.append(datetime.fromisoformat(moment).timestamp())
-        return seen - max(changes)
+    def now(self) -> float:
+        """Return when this was seen, by the node's own clock, in seconds since the epoch."""
+        return datetime.fromisoformat(str(self._facts["started"])).timestamp()

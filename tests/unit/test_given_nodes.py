@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import itertools
 import shutil
 import subprocess
 import sys
@@ -21,7 +22,7 @@ from lab.evidence import collector
 from lab.evidence.collector.files import collect, utcnow
 from lab.evidence.collector.host import Host, Stat, Unreadable
 from lab.evidence.directory import DirectoryFiles
-from lab.evidence.settle import settle_looks
+from lab.evidence.settle import REAL, settle_looks
 from lab.session import Session
 from tests.given_nodes import program
 from tests.nodes import audit_log, lay, write_log
@@ -278,9 +279,10 @@ def test_what_may_not_be_read_is_an_error_and_not_an_empty_folder(
 class Looked:
     """A node as one look sees it."""
 
-    def __init__(self, files: NodeFiles, containers: list[dict[str, Any]] | None, ready: bool = True) -> None:
+    def __init__(self, files: NodeFiles, containers: list[dict[str, Any]] | None, now: float, ready: bool) -> None:
         self.files = files
         self._containers = containers
+        self._now = now
         self._ready = ready
 
     def containers(self) -> list[dict[str, Any]] | None:
@@ -288,6 +290,9 @@ class Looked:
 
     def ready(self) -> bool:
         return self._ready
+
+    def now(self) -> float:
+        return self._now
 
 
 def container(argv: list[str] | None, state: str = "running", attempt: int = 0) -> dict[str, Any]:
@@ -298,39 +303,86 @@ def container(argv: list[str] | None, state: str = "running", attempt: int = 0) 
         "argv": argv,
         "mounts": [],
         "last_lines": ["E"],
+        "created": "2020-01-01T00:00:00Z",
+        "started": "2020-01-01T00:00:00Z",
+        "finished": None,
     }
+
+
+OLD = container(["old"])
+ENDED = container(["old"], "exited")
+OWN = container(None)
 
 
 @pytest.mark.parametrize(
     ("looks", "state", "seconds"),
     [
-        ([[container(None)]], "running", 0),
-        ([[container(["old"])], [container(["old"], "exited")], [], [container(None)]], "running", 6),
-        ([[container(["old"])]], "over", 90),
-        ([[]], "refused", 62),
+        ([[OWN]], "running", 0),
+        ([[OLD], [ENDED], [], [OWN]], "running", 3),
+        ([[OLD]], "over", 90),
+        ([[]], "refused", 61),
         ([[container(None, "exited", 1)]], "crashing", 0),
+        ([[container(None, "exited")]], "crashing", 61),
         ([None], "over", 0),
     ],
 )
 def test_an_edit_is_waited_for_as_long_as_it_can_come(
     tmp_path: Path, looks: list[Any], state: str, seconds: float
 ) -> None:
-    files = DirectoryFiles(lay(tmp_path, audit_log().solution))
+    assert waited(tmp_path, looks)[:2] == (state, seconds)
+
+
+@pytest.mark.parametrize(
+    ("looks", "ready", "state", "seconds"),
+    [
+        ([[]], True, "refused", 0),
+        ([[ENDED]], True, "refused", 0),
+        ([[container(None, "exited")]], True, "crashing", 0),
+        ([[OWN]], False, "over", 0),
+        # `cp -p` gives an edit an old time: what still runs may be about to be stopped.
+        ([[OLD]], True, "over", 90),
+    ],
+)
+def test_what_has_been_so_for_long_is_not_waited_for(
+    tmp_path: Path, looks: list[Any], ready: bool, state: str, seconds: float
+) -> None:
+    assert waited(tmp_path, looks, age=3600.0, ready=ready)[:2] == (state, seconds)
+
+
+def test_the_wait_says_for_what_how_long_already_and_how_long_it_usually_takes(tmp_path: Path) -> None:
+    said = waited(tmp_path, [[OLD], [ENDED], [], [OWN]])[2]
+    assert said == [
+        "the kubelet takes your edit (0 s, usually 15 to 50 s)",
+        "the kubelet takes your edit (1 s, usually 15 to 50 s)",
+        "the kubelet makes the API server's container (2 s, usually 15 to 50 s)",
+    ]
+
+
+def waited(folder: Path, looks: list[Any], *, age: float = 0.0, ready: bool = True) -> tuple[str, float, list[str]]:
+    """Return how the wait for a node ended, after how long, and what was said; `age`: of the edit before, in seconds."""
+    files = DirectoryFiles(lay(folder, audit_log().solution))
+    began = max(path.stat().st_mtime for path in folder.rglob("*")) + age
     now = [0.0]
+    said: list[str] = []
 
     def sleep(pause: float) -> None:
         now[0] += pause
 
     def look() -> Iterator[Looked]:
-        yield from (Looked(files, seen) for seen in looks)
-        while True:
-            yield Looked(files, looks[-1])
+        for seen in itertools.chain(looks, itertools.repeat(looks[-1])):
+            yield Looked(files, seen, began + now[0], ready)
 
     each = look()
     settled = settle_looks(
-        lambda: next(each), audit_log().wants, patience=90, pause=2, no_container=60, clock=lambda: now[0], sleep=sleep
+        lambda: next(each),
+        audit_log().wants,
+        patience=90,
+        pace=REAL,
+        say=said.append,
+        clock=lambda: now[0],
+        sleep=sleep,
     )
-    assert (settled.state, settled.seconds) == (state, seconds)
+    return settled.state, settled.seconds, said
 
 
 # The judge, where something could not be asked
