@@ -1,5 +1,6 @@
 # make lab    set up, then open the lab (without a terminal: the narrated demonstration)
 # make test   everything that needs no Docker
+# make e2e    what needs real clusters: Docker and kind
 # make check  ruff, mypy --strict, import-linter
 # make bench  the figures that are promised, as ratios
 # make fuzz   hostile input, 100,000 times
@@ -10,7 +11,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 3
 
-.PHONY: lab demo test check bench fuzz dist format clean
+.PHONY: lab demo test e2e check bench fuzz dist format clean
 
 lab: $(VENV)/.lab
 	@if [ -t 0 ] && [ -t 1 ]; then exec $(BIN)/cks-lab; else exec $(BIN)/cks-lab demo; fi
@@ -20,6 +21,9 @@ demo: $(VENV)/.lab
 
 test: $(VENV)/.dev
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+e2e: $(VENV)/.dev
+	@tests/e2e/run.sh $(CURDIR)/$(BIN) $(ARGS)
 
 check: $(VENV)/.dev
 	@$(BIN)/ruff check .

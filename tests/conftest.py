@@ -8,13 +8,15 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
+_KEPT = ("CKS_LAB_SHARED", "CKS_LAB_E2E_")
+"""What the tests themselves are told by."""
 
 
 @pytest.fixture(autouse=True)
 def isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Give the test a HOME in which nothing of the person's is found, and where nothing of theirs can be changed."""
     home = tmp_path_factory.mktemp("home")
-    for name in [n for n in os.environ if n.startswith(("XDG_", "CKS_LAB_")) and n != "CKS_LAB_SHARED"]:
+    for name in [n for n in os.environ if n.startswith(("XDG_", "CKS_LAB_")) and not n.startswith(_KEPT)]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("CKS_LAB_HOME", str(home / "cks-lab"))
