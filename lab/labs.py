@@ -63,6 +63,10 @@ class Labs:
         """Say of each driver whether it can be used here."""
         return [self._driver(name).probe() for name in DRIVERS]
 
+    def probe(self, name: str) -> DriverInfo:
+        """Say of one driver whether it can be used here. Raises LabError for an unknown name."""
+        return self._driver(name).probe()
+
     def labs(self) -> list[Lab]:
         """Return the labs that are there, oldest start first."""
         found: list[Lab] = []

@@ -15,7 +15,11 @@ from .talk import examples
 
 @click.command(epilog=examples("cks-lab demo", "cks-lab demo --on sandbox"))
 @click.option(
-    "--on", type=click.Choice(["auto", *DRIVERS]), default="auto", show_default=True, help="The kind of node."
+    "--on",
+    type=click.Choice(["auto", *DRIVERS]),
+    default="auto",
+    show_default=True,
+    help="The kind of node. auto: the quickest there is here.",
 )
 def demo(on: str) -> int:
     """Watch the whole job done on a node of its own, right and wrong.
