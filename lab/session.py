@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -64,6 +65,8 @@ class Session(Labs):
         super().__init__(home)
         self._now = now
         self._store: Attempts | None = None
+        self.unrecorded: list[str] = []
+        """What was done and could not be written into the record, and why; for people."""
 
     # Start and stop
 
@@ -79,7 +82,8 @@ class Session(Labs):
     ) -> Lab:
         """Start a lab, or return the running one of the same task and variant, once kubectl answers on its node.
 
-        What a failed start made is removed again unless `options.retain`. Raises LabError.
+        What a failed start made is removed again unless `options.retain`. Raises LabError; not where the record takes
+        no more, see `unrecorded`.
         """
         while True:
             plan = self.plan(scenario_id, on=on, seed=seed, name=name, needs=options.needs)
@@ -96,17 +100,18 @@ class Session(Labs):
         seed = plan.lab.seed if plan.lab else seed
         spec = LabSpec.of(plan.name, scenario_id, seed, self.scenario(scenario_id, seed).start, options)
         lab = self._driver(plan.driver).create(spec, progress)
-        store = self._attempts()
-        if resumed:
-            store.note(self._subject(lab), "start", "again")
-        else:
-            store.begin(self._subject(lab))
+        with self._recording(f"the start of {lab.name}"):
+            if resumed:
+                self._attempts().note(self._subject(lab), "start", "again")
+            else:
+                self._attempts().begin(self._subject(lab))
         return lab
 
     def stop(self, lab: Lab) -> None:
-        """Remove the lab with everything on its node; its attempts stay in the history."""
+        """Remove the lab with everything on its node; its attempts stay in the history. Raises LabError."""
         self._driver(lab.driver).destroy(lab)
-        self._attempts().end(self._subject(lab))
+        with self._recording(f"the end of {lab.name}"):
+            self._attempts().end(self._subject(lab))
 
     def stop_all(self) -> list[str]:
         """Remove every lab and return their names. Goes on after one that cannot be removed, then raises LabError."""
@@ -132,7 +137,8 @@ class Session(Labs):
         copy = self._keep_files(lab)
         progress(Step(2, 2, "Putting the node back", "the API server starts again"))
         self._driver(lab.driver).reset(lab, self.scenario(lab.scenario, lab.seed).start)
-        self._attempts().note(self._subject(lab), "reset", str(copy))
+        with self._recording(f"the reset of {lab.name}"):
+            self._attempts().note(self._subject(lab), "reset", str(copy))
         return copy
 
     # Grade
@@ -315,6 +321,15 @@ class Session(Labs):
 
             self._store = Attempts.open(self.home, now=self._now)
         return self._store
+
+    @contextmanager
+    def _recording(self, what: str) -> Iterator[None]:
+        """Record what has been done already: a record that takes no more does not undo it, and is told."""
+        try:
+            yield
+        except (LabError, OSError) as error:
+            why = error.message if isinstance(error, LabError) else str(error)
+            self.unrecorded.append(f"{what} was not recorded: {why}")
 
     def _subject(self, lab: Lab) -> Subject:
         from .attempts import Subject

@@ -107,6 +107,7 @@ def start(scenario: str, on: str, seed: int | None, name: str | None, yes: bool,
     say(f"{plan.driver}: {plan.why}")
     lab = session.start(scenario, on=on, seed=seed, name=name, options=options, progress=progress())
     out(lab.name)
+    _warn(session)
     say("Read the task:  cks-lab task\nWork on it:     cks-lab shell\nCheck it:       cks-lab grade")
     return EXIT_YES
 
@@ -150,6 +151,7 @@ def reset(lab_name: str | None, yes: bool) -> int:
     ask(f"Put {lab.name} back to its first state? A copy of your files is kept.", yes)
     copy = session.reset(lab, progress())
     out(str(copy))
+    _warn(session)
     say(f"{lab.name} is as at its start. Your files: tar -xzf {copy}")
     return EXIT_YES
 
@@ -205,6 +207,7 @@ def stop(lab_name: str | None, everything: bool, yes: bool) -> int:
             ask(f"Remove {', '.join(lab.name for lab in labs)} with everything on the nodes?", yes)
         for name in session.stop_all():
             out(name)
+        _warn(session)
         if not labs:
             say("There is no lab.")
         return EXIT_YES
@@ -215,7 +218,13 @@ def stop(lab_name: str | None, everything: bool, yes: bool) -> int:
         ask(f"Remove {lab.name} with everything on its node?", yes)
     session.stop(lab)
     out(lab.name)
+    _warn(session)
     return EXIT_YES
+
+
+def _warn(session: Session) -> None:
+    for told in session.unrecorded:
+        say(f"Warning: {told}")
 
 
 def _only_one(labs: list[Lab], last: Lab) -> None:

@@ -116,6 +116,7 @@ class LabApp(App[None], inherit_bindings=False):
         if isinstance(self.screen, StartingScreen):
             self.screen.dismiss(None)
         self.open_lab(event.lab)
+        self.tell_unrecorded()
 
     def open_lab(self, lab: Lab) -> None:
         """Show a lab; the screen it had before, with its shell, where there is one."""
@@ -143,6 +144,11 @@ class LabApp(App[None], inherit_bindings=False):
             self.uninstall_screen(f"lab-{name}")
             if screen.is_attached and screen not in self.screen_stack:
                 screen.remove()
+
+    def tell_unrecorded(self) -> None:
+        """Say what was done and could not be written into the record; once."""
+        while self.session.unrecorded:
+            self.notify(self.session.unrecorded.pop(0), severity="warning", timeout=15, markup=False)
 
     # Menu
 

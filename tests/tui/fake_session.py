@@ -221,6 +221,7 @@ class FakeSession:
     def __init__(self, labs: Sequence[Lab] = ()) -> None:
         self._labs = list(labs)
         self.unreachable: dict[str, str] = {}
+        self.unrecorded: list[str] = []
         self.rows: list[AttemptRow] = []
         self.the_node = FakeNode()
         self.steps = [

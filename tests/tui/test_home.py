@@ -123,6 +123,24 @@ async def test_a_start_that_was_done_before_the_cancel_came_is_removed(monkeypat
         assert session.stopped == ["audit-log"]
 
 
+async def test_what_could_not_be_recorded_is_told_and_the_lab_is_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = FakeSession()
+    made = session.start
+
+    def start(scenario_id: str, **more: object) -> object:
+        session.unrecorded.append("the start of audit-log was not recorded: /home/[me]/attempts.db: full")
+        return made(scenario_id, **more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(session, "start", start)
+    async with make_app(session).run_test(size=SMALL) as pilot:
+        await at_home(pilot)
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, LabScreen), "the lab")
+        (told,) = [note.message for note in pilot.app._notifications]
+        assert told == "the start of audit-log was not recorded: /home/[me]/attempts.db: full"
+        assert session.unrecorded == []
+
+
 async def test_a_failed_start_says_why_and_can_be_tried_again() -> None:
     session = FakeSession()
     session.start_error = LabError("port 6443 is taken", "cks-lab stop --all")

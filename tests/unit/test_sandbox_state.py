@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 from dataclasses import replace
@@ -10,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from lab import procs
+from lab.drivers.base import LabSpec
+from lab.drivers.sandbox.driver import SandboxDriver
 from lab.drivers.sandbox.handle import SandboxNode
 from lab.drivers.sandbox.state import LabFile, ProcessId, StateFolder, remove_tree
 from lab.errors import LabError
@@ -91,3 +94,17 @@ def test_a_node_of_an_unknown_task_says_how_to_see_what_there_is(tmp_path: Path)
     with pytest.raises(LabError) as caught:
         SandboxNode(StateFolder(tmp_path), "cks-control-plane").shell_argv()
     assert caught.value.hint == "cks-lab status"
+
+
+def test_a_full_disk_under_a_new_lab_is_told_with_its_place_and_leaves_no_lab(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*args: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(StateFolder, "write_lab", full)
+    driver = SandboxDriver(tmp_path)
+    with pytest.raises(LabError, match=f"{tmp_path}/a: No space left on device") as error:
+        driver.create(LabSpec("a", "audit-log"))
+    assert error.value.hint == f"make room there: df -h {tmp_path}"
+    assert driver.find() == []

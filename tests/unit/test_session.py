@@ -12,6 +12,7 @@ from typing import TypeVar
 
 import pytest
 
+from lab.cli.run import run
 from lab.drivers import DRIVERS
 from lab.drivers.base import DriverInfo, Lab, LabSpec, NodeOptions, Progress, Step, silent
 from lab.errors import LabError
@@ -317,6 +318,55 @@ class TestResetAndStop:
         with pytest.raises(LabError, match="b: device or resource busy"):
             session.stop_all()
         assert [lab.name for lab in session.labs()] == ["b"]
+
+
+def no_record(session: Session) -> None:
+    """Put a folder where the record of attempts is, so that nothing can be written into it."""
+    for path in session.home.data.glob("attempts.db*"):
+        path.unlink()
+    session.home.database.mkdir(parents=True)
+
+
+class TestARecordThatTakesNoMore:
+    def test_a_lab_that_is_up_is_there_and_why_it_was_not_recorded_is_told(self, session: Session) -> None:
+        no_record(session)
+        lab = session.start("audit-log")
+        assert session.labs() == [lab]
+        (told,) = session.unrecorded
+        assert told.startswith("the start of audit-log was not recorded: ")
+        assert str(session.home.database) in told
+
+    def test_what_is_done_to_a_lab_is_done(self, session: Session) -> None:
+        session.start("audit-log")
+        no_record(session)
+        again = Session()
+        again.reset(again.lab())
+        again.stop(again.lab())
+        assert again.labs() == []
+        assert [told.partition(" was not recorded: ")[0] for told in again.unrecorded] == [
+            "the reset of audit-log",
+            "the end of audit-log",
+        ]
+
+    def test_every_lab_can_be_stopped(self, session: Session) -> None:
+        session.start("audit-log", name="a")
+        session.start("audit-log", name="b")
+        no_record(session)
+        again = Session()
+        assert again.stop_all() == ["a", "b"]
+        assert len(again.unrecorded) == 2
+
+    @pytest.mark.parametrize("arguments", [["start", "audit-log"], ["stop"], ["stop", "--all", "--yes"]])
+    def test_the_commands_say_so_and_succeed(
+        self, session: Session, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        if arguments[0] == "stop":
+            session.start("audit-log")
+        no_record(session)
+        assert run(arguments) == 0
+        said = capsys.readouterr()
+        assert said.out == "audit-log\n"
+        assert f"Warning: the {'end' if arguments[0] == 'stop' else 'start'} of audit-log was not recorded" in said.err
 
 
 def full_disk(*args: object) -> None:

@@ -7,6 +7,7 @@ happens to this program in between can be found and removed; until the files are
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -98,9 +99,11 @@ class SandboxDriver:
             if not again:
                 self._end(state)
                 _empty(state)
-                self._write_lab(state, spec)
             try:
-                self._start(state, None if again else spec.start, progress)
+                with _disk_told(state):
+                    if not again:
+                        self._write_lab(state, spec)
+                    self._start(state, None if again else spec.start, progress)
             except BaseException:
                 if not spec.retain:
                     self._end(state)
@@ -130,9 +133,10 @@ class SandboxDriver:
             raise LabError(f"the lab {lab.name} is gone", "cks-lab list")
         with _locked(state):
             self._end(state)
-            state.update_lab(made=False, started=None)
-            _empty(state)
-            self._start(state, start, silent)
+            with _disk_told(state):
+                state.update_lab(made=False, started=None)
+                _empty(state)
+                self._start(state, start, silent)
 
     def destroy(self, lab: Lab) -> None:
         """End the node and remove its folder. A lab that is gone already is fine. Raises LabError."""
@@ -249,6 +253,20 @@ class SandboxDriver:
             ) from error
         finally:
             os.close(door)
+
+
+@contextlib.contextmanager
+def _disk_told(state: StateFolder) -> Iterator[None]:
+    """Say where there is no room: that a write failed, Python tells without a path. Raises LabError."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
+            raise
+        raise LabError(
+            f"the node cannot be written into {state.path}: {error.strerror}",
+            f"make room there: df -h {state.path.parent}",
+        ) from error
 
 
 @contextlib.contextmanager

@@ -248,7 +248,8 @@ class HomeScreen(Screen[None]):
         """Say it, forget the lab's screen, look again."""
         event.stop()
         self.app.forget_lab(event.name)
-        self.notify(f"The lab {event.name} is gone.")
+        self.notify(f"The lab {event.name} is gone.", markup=False)
+        self.app.tell_unrecorded()
         self.look()
 
 

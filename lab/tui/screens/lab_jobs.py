@@ -204,7 +204,7 @@ class LabJobs(Screen[None]):
         self.query_one(Checks).show(event.grade.report)
         self.show_checks()
         for note in event.grade.notes:
-            self.notify(note, severity="warning", timeout=10)
+            self.notify(note, severity="warning", timeout=10, markup=False)
 
     def on_report_found(self, event: ReportFound) -> None:
         """Show the last grade of an attempt that is gone on with."""
@@ -341,5 +341,8 @@ class LabJobs(Screen[None]):
         event.stop()
         self._done()
         self.query_one(Checks).show(None)
-        self.notify(f"Your files are kept at {event.copy}", title="The node is as at the start", timeout=15)
+        self.notify(
+            f"Your files are kept at {event.copy}", title="The node is as at the start", timeout=15, markup=False
+        )
+        self.app.tell_unrecorded()
         self.open_shell()
