@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import click
 
 from ..errors import EXIT_NO, EXIT_YES, LabError
-from .talk import GivenPath, examples, format_option, out, out_json
+from .talk import GivenPath, examples, format_option, out, out_json, say
 
 if TYPE_CHECKING:
     from checkers.kube.audit_policy import Attributes, Decision, Policy
@@ -24,12 +24,31 @@ _FILE = GivenPath()
 _STDIN = "standard input"
 
 
+_OLDEST, _NEWEST = (1, 26), (1, 36)
+"""The releases whose reading of a policy is known. Before 1.26 the decoder was another one; source: facts E."""
+_ALIKE = ((1, 24), (1, 40))
+"""Those beside them whose reading is not likely to differ; before 1.24 there were other versions of the API."""
+
+
 def _version(context: click.Context, parameter: click.Parameter, value: str) -> tuple[int, int]:
-    """Return a version of Kubernetes as people write it: 1.34, v1.34, v1.34.4."""
-    found = re.fullmatch(r"v?(\d+)\.(\d+)(?:\.\S*)?", value)
+    """Return a version of Kubernetes as people and servers write it: 1.34, v1.34, v1.34.4, v1.33.5-eks-113cf36."""
+    known = f"{_dotted(_OLDEST)} to {_dotted(_NEWEST)}"
+    found = re.fullmatch(r"v?([0-9]{1,3})\.([0-9]{1,3})(?:\.[0-9]+)?(?:[-+]\S*)?", value)
     if found is None:
-        raise click.BadParameter(f"{value!r} is no version; 1.34 is one", context, parameter)
-    return int(found[1]), int(found[2])
+        raise click.BadParameter(f"{value!r} is no version; 1.34 is one, known are {known}", context, parameter)
+    version = int(found[1]), int(found[2])
+    if not _ALIKE[0] <= version <= _ALIKE[1]:
+        raise click.BadParameter(f"{value!r} is not known here, {known} are", context, parameter)
+    if _OLDEST <= version <= _NEWEST:
+        return version
+    like = min(max(version, _OLDEST), _NEWEST)
+    if not context.resilient_parsing:
+        say(f"Warning: {_dotted(version)} is not known here, {known} are: it is read as {_dotted(like)} would")
+    return like
+
+
+def _dotted(version: tuple[int, int]) -> str:
+    return f"{version[0]}.{version[1]}"
 
 
 version_option = click.option(
@@ -38,7 +57,8 @@ version_option = click.option(
     callback=_version,
     default="1.34",
     show_default=True,
-    help="As that one reads it.",
+    metavar="V",
+    help="Read it as that release does: 1.34, v1.34.4.",
 )
 
 

@@ -79,6 +79,35 @@ class TestCheck:
         assert typed("check", "star.yaml")[0] == 1
         assert typed("check", "star.yaml", "--kubernetes-version", "v1.36.3")[0] == 0
 
+    @pytest.mark.parametrize(
+        "version", ["1.26", "v1.34", "1.34.4", "v1.33.5-eks-113cf36", "v1.34.4+k3s1", "1.29+", "1.36"]
+    )
+    def test_a_version_is_written_as_people_and_servers_write_it(self, typed: Typed, version: str) -> None:
+        status, _, said = typed("check", "right.yaml", "--kubernetes-version", version)
+        assert (status, said) == (0, "")
+
+    @pytest.mark.parametrize(
+        "version",
+        ["9.99", "0.34", "2.0", "1.4", "1.23", "1.99", "1.340", "1", "1.34.x", "1.34 ", "1.34.4.4", "١.٣٤", ""],
+    )
+    def test_a_version_that_no_release_has_is_refused_with_those_that_are_known(
+        self, typed: Typed, version: str
+    ) -> None:
+        status, out, said = typed("check", "right.yaml", "--kubernetes-version", version)
+        assert (status, out) == (2, "")
+        assert "1.26 to 1.36" in said
+
+    @pytest.mark.parametrize(("version", "like"), [("1.37", "1.36"), ("v1.40.2", "1.36"), ("1.25", "1.26")])
+    def test_a_release_beside_those_that_are_known_is_read_as_the_next_one_with_a_warning(
+        self, typed: Typed, version: str, like: str
+    ) -> None:
+        status, out, said = typed("check", "right.yaml", "--kubernetes-version", version, "--format", "json")
+        assert status == 0
+        assert json.loads(out)["valid"]
+        assert said.startswith("Warning: ")
+        assert f"as {like} would" in said
+        assert len(said.splitlines()) == 1
+
 
 class TestExplain:
     def test_for_people(self, typed: Typed) -> None:
