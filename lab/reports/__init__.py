@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
@@ -26,6 +27,9 @@ FORMATS: dict[str, str] = {
 
 SUFFIXES = {".json": "json", ".xml": "junit", ".html": "html", ".md": "markdown", ".csv": "csv"}
 """What a file's suffix says of the format wanted in it."""
+_MORE_SUFFIXES = {".htm": "html", **dict.fromkeys((".txt", ".text", ".log", ".out"), "text")}
+_FILE_TYPE = re.compile(r"\.[a-z][a-z0-9]{1,4}", re.ASCII)
+"""What a suffix that promises a type of file looks like; mktemp's, a date's or a number's does not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +70,23 @@ class RenderMany(Protocol):
 
 
 def format_for(output: PurePath | None) -> str:
-    """Return the format that a file's suffix asks for; text for any other, and where there is no file."""
-    return SUFFIXES.get(output.suffix.lower(), "text") if output is not None else "text"
+    """Return the format that a file's suffix asks for; text where there is no file, or its name asks for none.
+
+    Raises LabError where the suffix promises a type of file that is not written here.
+    """
+    suffix = "" if output is None else output.suffix.lower()
+    form = SUFFIXES.get(suffix) or _MORE_SUFFIXES.get(suffix)
+    if form is None and output is not None and _FILE_TYPE.fullmatch(suffix):
+        raise LabError(
+            f"{output}: no report is written as {output.suffix}",
+            (
+                f"-o {output.with_suffix('.html')} is a page that prints well, into a PDF too; "
+                if suffix == ".pdf"
+                else ""
+            )
+            + f"known: {', '.join(SUFFIXES)}, .txt; or add --format",
+        )
+    return form or "text"
 
 
 def renderer(name: str) -> Render:

@@ -15,6 +15,7 @@ from jsonschema import Draft202012Validator
 from junitparser import Error, Failure, JUnitXml, Skipped
 from referencing import Registry, Resource
 
+from lab.errors import LabError
 from lab.reports import Entry, Style, format_for, renderer, renderer_of_many
 from tests.nodes import audit_log, grade, lay, write_log
 from tests.sample_report import SAMPLES, sample, several
@@ -197,8 +198,21 @@ class TestGithub:
 
 @pytest.mark.parametrize(
     ("name", "form"),
-    [("a.json", "json"), ("a.xml", "junit"), ("A.HTML", "html"), ("a.md", "markdown"), ("a.csv", "csv"), ("a", "text")],
-)
+    [
+        ("a.json", "json"), ("a.xml", "junit"), ("A.HTML", "html"), ("a.htm", "html"), ("a.md", "markdown"),
+        ("a.csv", "csv"), ("a", "text"), ("a.txt", "text"), ("a.log", "text"), ("/dev/fd/63", "text"),
+        ("/tmp/tmp.Xk2jd9skdl", "text"), ("a-2026.11.24", "text"), (".hidden", "text"), ("a.", "text"),
+    ],
+)  # fmt: skip
 def test_the_files_suffix_says_the_format(name: str, form: str) -> None:
     assert format_for(Path(name)) == form
     assert format_for(None) == "text"
+
+
+@pytest.mark.parametrize("name", ["anna.pdf", "anna.PDF", "anna.docx", "anna.yaml", "anna.gz"])
+def test_a_suffix_that_promises_something_else_is_refused_with_what_there_is(name: str) -> None:
+    with pytest.raises(LabError, match=f"no report is written as {Path(name).suffix}") as error:
+        format_for(Path("class", name))
+    assert error.value.exit_code == 2
+    assert ".html, .md, .csv" in error.value.hint
+    assert ("-o class/anna.html" in error.value.hint) == ("pdf" in name.lower())
