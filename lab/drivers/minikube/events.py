@@ -1,7 +1,7 @@
 """Reads what `minikube … -o json` prints: CloudEvents, one a line, as named steps of ours and as errors with advice.
 
-minikube counts 19 steps, leaves some out, and may step back (5, then 4); its step is a detail of ours here, and ours only
-go on. Source: recordings of minikube v1.38.1; minikube pkg/minikube/out/register.
+minikube counts 19 steps, leaves some out, and may step back (5, then 4): its step is a detail of ours, and ours only go
+on. Source: recordings of minikube v1.38.1; minikube pkg/minikube/out/register.
 """
 
 from __future__ import annotations
@@ -144,7 +144,8 @@ class Reader:
         final = [event for event in self._errors if event.exit_code is not None]
         # As root it says each time that one should not be: that ends nothing.
         telling = [e for e in self._errors if _BOX not in e.message and _AS_ROOT not in e.message and " " in e.message]
-        return (final or telling or [None])[-1]
+        found = final or telling
+        return found[-1] if found else None
 
 
 def failed(what: str, reader: Reader, exit_code: int, stderr: str, hint: str) -> LabError:

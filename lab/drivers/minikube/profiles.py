@@ -1,7 +1,7 @@
 """Reads `minikube profile list -o json` and `minikube version -o json`.
 
 What they say of a cluster's state misleads (an API server that is down reads `Stopped` though the node runs, a removed
-container reads ""), so only that a profile is there, and how it was made, is taken from them. Its state is Docker's word.
+container reads ""), so only that a profile is there, and how it was made, is taken from them. Docker knows its state.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A minikube profile: a cluster by its name. `driver`: docker, podman, kvm2, …; `version` of Kubernetes: v1.34.4."""
+    """A cluster of minikube. `driver`: docker, podman, kvm2, …; `version` of Kubernetes: v1.34.4."""
 
     name: str
     driver: str
