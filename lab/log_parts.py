@@ -13,7 +13,7 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import Final, TypeVar
 
-from checkers.kube.audit_log import LogStatistics, Words, read_log
+from checkers.kube.audit_log import LogStatistics, Start, Words, read_log
 from checkers.kube.logs.files import Unpacked
 
 from .errors import LabError
@@ -187,14 +187,14 @@ def read_log_files(
         both = so_far.followed_by(found, same_file=not part.first)
         if both is None:
             # The last start that was seen decides about this part's events too.
-            found, _ = read_part(part, since=since, nonces=nonces, start=so_far.started)
+            found, _ = read_part(part, since=since, nonces=nonces, start=so_far.start)
             both = so_far.continued_by(found, same_file=not part.first)
         so_far = both
     return FileReading(so_far, damaged)
 
 
 def read_part(
-    part: LogPart, *, since: str | None, nonces: Sequence[str], start: str | None = None
+    part: LogPart, *, since: str | None, nonces: Sequence[str], start: Start | None = None
 ) -> tuple[LogStatistics, str | None]:
     """Read one piece; return what is in it, and what is wrong with it where it is a gzip that is not whole."""
     unpacked = Unpacked(part_chunks(part))

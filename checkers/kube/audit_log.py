@@ -16,10 +16,19 @@ from itertools import islice
 from sys import intern
 from typing import Final
 
-from checkers.kube.logs.event import NOT_AN_EVENT, FullEvent, is_start, read_event
+from checkers.kube.logs.event import (
+    NOT_AN_EVENT,
+    START_RESOURCE,
+    START_VERBS,
+    FullEvent,
+    Start,
+    is_start,
+    read_event,
+    same_start,
+)
 from checkers.kube.logs.files import log_names, normal_time, unpacked
 from checkers.kube.logs.lines import LONGEST_LINE, Line, LineSplitter
-from checkers.kube.logs.statistics import MOST_KEPT, EventClass, LogStatistics, is_of, same_start
+from checkers.kube.logs.statistics import MOST_KEPT, EventClass, LogStatistics, is_of
 from checkers.kube.logs.words import CountedEvent, Key, ObjectRef, Words
 
 __all__ = [
@@ -28,6 +37,7 @@ __all__ = [
     "FullEvent",
     "LogReader",
     "LogStatistics",
+    "Start",
     "Words",
     "events",
     "is_of",
@@ -61,10 +71,11 @@ class LogReader:
         since: str | None = None,
         nonces: Iterable[str] = (),
         *,
-        start: str | None = None,
+        start: Start | None = None,
         words: Words | None = None,
     ) -> None:
-        self._since = normal_time(since) if since is not None else start
+        self._since = normal_time(since) if since is not None else start and start.began
+        self._last_start = start.last if start is not None else ""
         self._given = since is not None
         self._nonces = [nonce for nonce in nonces if nonce]
         self._shared = _common_part(self._nonces)
@@ -123,6 +134,7 @@ class LogReader:
             examples={classes[key]: line for key, line in self._examples.items()},
             found=tuple(self._found),
             first_start=self._first_start,
+            last_start=self._last_start,
             earliest=self._earliest,
             file_lines=tuple(self._file_lines),
         )
@@ -244,9 +256,13 @@ class LogReader:
                 continue
             event = read_event(lines[index])
             time = normal_time(event.requestReceivedTimestamp) if event is not None and is_start(event) else None
-            if time is None or (self._since is not None and same_start(self._since, time)):
+            if time is None:
+                continue
+            if same_start(self._last_start, time):
+                self._last_start = max(self._last_start, time)
                 continue
             self._starts += 1
+            self._last_start = time
             self._since = time
             self._first_start = self._first_start or time
             self._counts.subtract(keys[index:])
@@ -275,7 +291,7 @@ def read_log(
     since: str | None = None,
     nonces: Iterable[str] = (),
     *,
-    start: str | None = None,
+    start: Start | None = None,
     words: Words | None = None,
 ) -> LogStatistics:
     """Read a whole log, or a part of one, out of chunks of bytes of any size. For the others see `LogReader`."""
@@ -287,7 +303,7 @@ def read_logs(
     since: str | None = None,
     nonces: Iterable[str] = (),
     *,
-    start: str | None = None,
+    start: Start | None = None,
     words: Words | None = None,
 ) -> LogStatistics:
     """Read several files one after the other, the oldest first; a line ends where its file ends."""
@@ -322,7 +338,7 @@ def _completed(counts: Counter[Key]) -> int:
 
 def _may_start(key: Key) -> bool:
     """Whether an event of this class can be a start (see `is_start`): few classes can."""
-    return key[2] in ("get", "create") and key[3:7] == ("scheduling.k8s.io", "priorityclasses", "", "")
+    return key[2] in START_VERBS and key[3:7] == (*START_RESOURCE, "", "")
 
 
 def _moment(time: str) -> str:

@@ -192,7 +192,7 @@ def test_parts_that_are_read_apart_and_joined_are_the_whole(parts: list[list[byt
     for number, piece in enumerate(pieces):
         both = so_far.followed_by(read_log([piece], since, words=words), same_file=number > 0)
         if both is None:
-            found = read_log([piece], since, start=so_far.started, words=words)
+            found = read_log([piece], since, start=so_far.start, words=words)
             both = so_far.continued_by(found, same_file=number > 0)
         so_far = both
     whole = read_log([b"".join(pieces)], since)

@@ -21,6 +21,7 @@ from typing import Final
 
 from checkers.kube.audit_policy import STAGES, Policy
 from checkers.kube.logs.clock import LogClock
+from checkers.kube.logs.event import same_start
 from checkers.kube.logs.files import normal_time
 from checkers.kube.logs.findings import KINDS, Finding, Problem
 from checkers.kube.logs.gaps import LeaseGaps
@@ -35,7 +36,6 @@ MOST_FINDINGS: Final = 1000
 # Where more of the requests than this lack a stage, the log is an extract, and nothing is known of what is missing.
 _LOST_AT_MOST: Final = 0.05
 _MISSING: Final = ("received-missing", "started-missing")
-_SAME_START: Final = 3
 
 
 @dataclass(slots=True)
@@ -72,6 +72,13 @@ class Found:
         for finding in moved:
             self.add(replace(finding, problem=replace(finding.problem, kind=kind)))
         self.counts[kind] = number
+
+    def absorb(self, later: Found) -> None:
+        """Take what was found later."""
+        for kind, number in later.counts.items():
+            kept = self.kept.setdefault(kind, [])
+            kept += later.kept[kind][: MOST_OF_A_KIND - len(kept)]
+            self.counts[kind] += number
 
     def drop_policy_kinds(self) -> None:
         """Forget what another policy explains."""
@@ -121,10 +128,14 @@ class LogCheck:
         self._gaps = LeaseGaps()
         self._since = (normal_time(since) or since) if since is not None and not everything else None
         self._everything = everything
-        self._found = Found()
+        # What was found in the events of the API server that runs, and in those from before it.
+        self._found, self._before = Found(), Found()
+        # The server that runs, by its uid: when it was seen first, and how many events came before.
+        self._server = self._began = ""
+        self._preceding = 0
         self._older_counts: Counter[str] = Counter()
         self._events = self._older = self._starts = 0
-        self._last_start = -(1 << 60)
+        self._last_start = ""
         self._started = self._since
         self._files: list[FileSummary] = []
 
@@ -158,7 +169,8 @@ class LogCheck:
         """Return what was found."""
         self._add_all(self._clock.finish())
         self._add_all(self._order.finish())
-        found = self._found
+        found = self._before
+        found.absorb(self._found)
         missing = sum(found.counts[kind] for kind in _MISSING)
         if missing > self._order.whole * _LOST_AT_MOST:
             found.rename(_MISSING, "extract")
@@ -186,8 +198,10 @@ class LogCheck:
             return
         file.first_time = file.first_time or written
         file.last_time = written
-        if verdict.is_start and self._since is None and abs(received_second - self._last_start) > _SAME_START:
-            self._start(received_second, received)
+        if verdict.server and verdict.server != self._server:
+            self._another_server(verdict.server, received)
+        if verdict.is_start and self._since is None:
+            self._asks_at_start(verdict.server, received)
         older = self._since is not None and received < self._since
         if older:
             self._older += 1
@@ -211,21 +225,33 @@ class LogCheck:
             if gap is not None:
                 self._add_problems((gap,), line, audit_id)
 
-    def _start(self, second: int, text: str) -> None:
-        """The API server starts: what was found so far by the policy may be another policy's doing."""
+    def _another_server(self, uid: str, received: str) -> None:
+        """Another API server asks itself than before, or the first one that is seen: it may just have started."""
+        self._server, self._began = uid, received
+        self._preceding = self._events - 1
+        self._before.absorb(self._found)
+        self._found = Found()
+
+    def _asks_at_start(self, server: str, received: str) -> None:
+        """The API server starts: what was found by the policy in what came before may be another policy's doing."""
+        if same_start(self._last_start, received):
+            self._last_start = max(self._last_start, received)
+            return
+        if not server:
+            self._another_server("", received)
         self._starts += 1
-        self._last_start = second
-        self._started = text
+        self._last_start = received
+        self._started = self._began
         self._order.restart()
         self._add_all(self._clock.begin())
         self._gaps.restart()
         if self._everything:
             return
-        self._older = self._events - 1
-        for kind, number in self._found.counts.items():
+        self._older = self._preceding
+        for kind, number in self._before.counts.items():
             if KINDS[kind].by_policy:
                 self._older_counts[kind] += number
-        self._found.drop_policy_kinds()
+        self._before.drop_policy_kinds()
 
     def _add_problems(self, problems: Iterable[Problem], line: int, audit_id: str = "", *, older: bool = False) -> None:
         for problem in problems:

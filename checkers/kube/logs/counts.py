@@ -14,6 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
+from checkers.kube.logs.event import API_SERVER, START_RESOURCE, is_start, read_event, same_start
 from checkers.kube.logs.files import normal_time
 from checkers.kube.logs.line import unreadable
 from checkers.kube.logs.lines import LONGEST_LINE
@@ -24,9 +25,6 @@ OTHERS: Final = "(others)"
 _MOST_CLASSES: Final = 50_000
 #: Two months.
 _MOST_MINUTES: Final = 90_000
-_START: Final = "priorityclasses"
-_START_NAMES: Final = ("system-node-critical", "system-cluster-critical")
-_SAME_START: Final = 3
 
 
 class _User(msgspec.Struct, gc=False):
@@ -42,7 +40,6 @@ class _Ref(msgspec.Struct, gc=False):
     apiGroup: str = ""  # noqa: N815 - the fields' names in the log
     subresource: str = ""
     namespace: str = ""
-    name: str = ""
 
 
 class _Event(msgspec.Struct, gc=False):
@@ -97,6 +94,8 @@ class LogCounts:
     classes: dict[CountedClass, Tally] = field(default_factory=dict)
     minutes: Counter[str] = field(default_factory=Counter)
     starts: list[str] = field(default_factory=list)
+    #: The last request of the last start.
+    last_start: str = ""
 
     def add(self, other: LogCounts) -> None:
         """Add what was counted in the next piece."""
@@ -113,8 +112,10 @@ class LogCounts:
         for minute, number in other.minutes.items():
             if minute in self.minutes or len(self.minutes) < _MOST_MINUTES:
                 self.minutes[minute] += number
-        for start in other.starts:
-            self._start(start)
+        if other.starts:
+            same = same_start(self.last_start, other.starts[0])
+            self.starts += other.starts[1:] if same else other.starts
+            self.last_start = other.last_start
 
     def _count(self, key: CountedClass, events: int, size: int) -> None:
         tally = self.classes.get(key)
@@ -125,10 +126,17 @@ class LogCounts:
         tally.events += events
         tally.size += size
 
-    def _start(self, time: str) -> None:
-        """Take a start of the API server; several requests show the same."""
-        if not any(abs(_seconds(time) - _seconds(known)) <= _SAME_START for known in self.starts[-2:]):
+    def _start(self, line: bytes) -> None:
+        """Take an event that may be of the API server's start; several requests show the same."""
+        event = read_event(line)
+        time = normal_time(event.requestReceivedTimestamp) if event is not None and is_start(event) else None
+        if time is None:
+            return
+        if same_start(self.last_start, time):
+            self.last_start = max(self.last_start, time)
+        else:
             self.starts.append(time)
+            self.last_start = time
 
     def by(self, what: Callable[[CountedClass], T]) -> dict[T, Tally]:
         """Return the tallies by something of their classes, the most events first."""
@@ -239,8 +247,8 @@ class LogCounter:
                 counts.last_time = time
             if not counts.first_time or time < counts.first_time:
                 counts.first_time = time
-            if ref is not None and ref.resource == _START and ref.name in _START_NAMES and key[3] == "system:apiserver":
-                counts._start(time)
+            if ref is not None and ref.resource == START_RESOURCE[1] and key[3] == API_SERVER:
+                counts._start(line)
         counts.events += events
         if len(minutes) > _MOST_MINUTES:
             counts.minutes = Counter(dict(minutes.most_common(_MOST_MINUTES // 2)))
@@ -273,7 +281,3 @@ def _moment(time: str) -> datetime:
         return datetime.fromisoformat(time)
     except ValueError:
         return datetime.fromtimestamp(0, UTC)
-
-
-def _seconds(time: str) -> float:
-    return _moment(time).timestamp()

@@ -1,11 +1,15 @@
 """Owns one event of an audit log, as JSON holds it: the fields that are asked for, the bodies left as they stand.
 
-Source: kube-apiserver 1.34, apiserver/pkg/apis/audit/v1.
+And what tells by events that an API server started: it looks for the system's priority classes, a second after it
+begins to answer, and again each second for half a minute until they are there.
+Sources: kube-apiserver 1.34, apiserver/pkg/apis/audit/v1; pkg/registry/scheduling/rest (post-start hook
+scheduling/bootstrap-system-priority-classes).
 """
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from datetime import datetime, timedelta
+from typing import Final, Literal, NamedTuple
 
 import msgspec
 
@@ -14,6 +18,15 @@ Stage = Literal["RequestReceived", "ResponseStarted", "ResponseComplete", "Panic
 
 #: What a decoder of events raises for a line that is none; RecursionError for one that is nested a thousand deep.
 NOT_AN_EVENT: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
+#: Who the API server is where it asks itself. Its uid is another one in each process.
+API_SERVER: Final = "system:apiserver"
+#: What a starting server asks for: verbs, API group and resource, names.
+START_VERBS: Final = ("get", "create")
+START_RESOURCE: Final = ("scheduling.k8s.io", "priorityclasses")
+_START_NAMES: Final = ("system-node-critical", "system-cluster-critical")
+# Requests of one start follow one another, not further apart than this.
+_SAME_START: Final = timedelta(seconds=2)
 
 _NO_BODY: Final = msgspec.Raw()
 _NULL: Final = msgspec.Raw(b"null")
@@ -84,16 +97,35 @@ def read_event(line: bytes | bytearray) -> FullEvent | None:
 
 
 def is_start(event: FullEvent) -> bool:
-    """Whether only a starting API server makes this request: its own look for the system's priority classes.
-
-    Source: pkg/registry/scheduling/rest (post-start hook scheduling/bootstrap-system-priority-classes).
-    """
+    """Whether only a starting API server makes this request: its own look for the system's priority classes."""
     ref = event.objectRef
     return (
-        event.user.username == "system:apiserver"
+        event.user.username == API_SERVER
         and ref is not None
-        and (ref.apiGroup, ref.resource) == ("scheduling.k8s.io", "priorityclasses")
-        and not (ref.namespace or ref.subresource)
-        and event.verb in ("get", "create")
-        and ref.name in ("system-node-critical", "system-cluster-critical")
+        and starts_with(event.verb, ref.apiGroup, ref.resource, ref.namespace, ref.subresource, ref.name)
     )
+
+
+def starts_with(verb: str, group: str, resource: str, namespace: str, subresource: str, name: str) -> bool:
+    """Whether a starting API server asks itself for this."""
+    return (
+        (group, resource) == START_RESOURCE
+        and verb in START_VERBS
+        and name in _START_NAMES
+        and not (namespace or subresource)
+    )
+
+
+class Start(NamedTuple):
+    """A start of the API server as its log shows it: when its first request came, and when the last one so far."""
+
+    began: str
+    last: str
+
+
+def same_start(last: str, time: str) -> bool:
+    """Whether the request at `time` is of the start whose last one so far came at `last`: RFC 3339, "" for no start."""
+    try:
+        return abs(datetime.fromisoformat(time) - datetime.fromisoformat(last)) <= _SAME_START
+    except ValueError:
+        return False

@@ -41,13 +41,19 @@ class _Request:
     file: str
     line: int
     verdict: Verdict
+    #: Its API server is no more: it has no end.
+    gone: bool = False
 
     @property
     def wants_end(self) -> bool:
         """Whether its begin is here, and its end should be."""
         verdict = self.verdict
         return (
-            bool(self.seen & 1) and not self.seen & _ENDED and COMPLETE in verdict.stages and not verdict.long_running
+            bool(self.seen & 1)
+            and not self.seen & _ENDED
+            and not self.gone
+            and COMPLETE in verdict.stages
+            and not verdict.long_running
         )
 
 
@@ -73,10 +79,13 @@ class RequestOrder:
         self._begins = True
 
     def restart(self) -> None:
-        """The API server starts: what ran before has no end."""
+        """The API server starts: what ran before has no end.
+
+        But what it was asked in its first second, before it was seen to start, may have one.
+        """
         for table in (self._young, self._old):
-            for audit_id in [audit_id for audit_id, request in table.items() if not request.seen & _ENDED]:
-                del table[audit_id]
+            for request in table.values():
+                request.gone = True
 
     def unreadable(self) -> None:
         """A line could not be read: it may have been any event of this time."""

@@ -45,6 +45,7 @@ class Who:
 
     name: str | None
     groups: tuple[str, ...] = ()
+    uid: str = ""
 
 
 class ObjectRef(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
@@ -62,6 +63,7 @@ class ObjectRef(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
 
 class _User(msgspec.Struct, gc=False):
     username: str = ""
+    uid: str = ""
     groups: tuple[str, ...] = ()
 
 
@@ -84,7 +86,7 @@ def who(user: bytes) -> Who:
         raise UnusableField(f"user: {error}") from None
     if not found.username and not found.groups:
         return Who(None)
-    return Who(found.username, found.groups)
+    return Who(found.username, found.groups, found.uid)
 
 
 def reference(ref: bytes) -> ObjectRef:

@@ -8,14 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from typing import Final, NamedTuple
 
-from checkers.kube.logs.event import FullEvent
+from checkers.kube.logs.event import FullEvent, Start, same_start
 
 #: No more events than this are kept for their nonce, and no more classes told apart: a log can be forged.
 MOST_KEPT: Final = 10_000
-_SAME_START: Final = timedelta(seconds=3)
 
 
 class EventClass(NamedTuple):
@@ -48,8 +46,8 @@ class LogStatistics:
     six decimals. `started` is the start that the classes are counted from: the given one, else the last one seen in the
     log, else None; `older` events are from before. `classes` counts the others; `examples` has the line of the first of
     each. `found` are the events that carry one of the nonces, in the log's order. `first_start` is the first start that
-    was seen in the log, and `earliest` the least time of the events that are not older. `file_lines` are the lines of
-    each file that was read.
+    was seen in the log, `last_start` the last request of the last one, and `earliest` the least time of the events that
+    are not older. `file_lines` are the lines of each file that was read.
     """
 
     lines: int = 0
@@ -69,8 +67,14 @@ class LogStatistics:
     examples: dict[EventClass, int] = field(default_factory=dict)
     found: tuple[FullEvent, ...] = ()
     first_start: str | None = None
+    last_start: str = ""
     earliest: str | None = None
     file_lines: tuple[int, ...] = ()
+
+    @property
+    def start(self) -> Start | None:
+        """The last start of the API server that was seen in the log."""
+        return Start(self.started or self.last_start, self.last_start) if self.last_start else None
 
     def count(self, wanted: Callable[[EventClass], bool]) -> int:
         """Count the events since the start whose class is wanted."""
@@ -112,13 +116,13 @@ class LogStatistics:
         """Return what a reader finds who reads this part and then the other, which was read on its own.
 
         None where that cannot be known, since the start that this part ends with decides about events of the other:
-        then it has to be read again, by a reader that is told this part's `started`. That is rare: some of its events
+        then it has to be read again, by a reader that is told this part's `start`. That is rare: some of its events
         are from before that start, or both saw the same one. `same_file`: the other goes on in this part's last file.
         """
         return self.continued_by(later, same_file=same_file) if self._decides_nothing_of(later) else None
 
     def continued_by(self, later: LogStatistics, *, same_file: bool = False) -> LogStatistics:
-        """Return what is in this part and the other, which was read by a reader that was told this part's `started`."""
+        """Return what is in this part and the other, which was read by a reader that was told this part's `start`."""
         begins_anew = later.first_start is not None
         classes = dict(later.classes) if begins_anew else _added(self.classes, later.classes)
         examples = {kind: line + self.lines for kind, line in later.examples.items() if kind in classes}
@@ -148,6 +152,7 @@ class LogStatistics:
             examples=examples,
             found=(self.found + later.found)[:MOST_KEPT],
             first_start=self.first_start or later.first_start,
+            last_start=later.last_start or self.last_start,
             earliest=later.earliest if begins_anew else min(earliest, default=None),
             file_lines=files,
         )
@@ -157,21 +162,13 @@ class LogStatistics:
         if self.started is None:
             return True
         if later.first_start is not None:
-            return later.first_start > self.started and not same_start(self.started, later.first_start)
+            return later.first_start > self.started and not same_start(self.last_start, later.first_start)
         return later.earliest is None or later.earliest >= self.started
 
 
 def is_of(kind: EventClass, resource: str, group: str = "") -> bool:
     """Whether a class of events is about a resource, its subresources included."""
     return kind.resource == resource and kind.group == group
-
-
-def same_start(one: str, other: str) -> bool:
-    """Whether two times are of one and the same start of the API server."""
-    try:
-        return abs(datetime.fromisoformat(other) - datetime.fromisoformat(one)) < _SAME_START
-    except ValueError:
-        return False
 
 
 def _added(first: dict[EventClass, int], then: dict[EventClass, int]) -> dict[EventClass, int]:

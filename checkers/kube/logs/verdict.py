@@ -16,6 +16,7 @@ import msgspec
 from checkers.kube.audit_policy import STAGES, Decision, Level, Policy
 from checkers.kube.builtin_resources import builtin_resources
 from checkers.kube.logs.decisions import Decisions
+from checkers.kube.logs.event import API_SERVER, starts_with
 from checkers.kube.logs.findings import Problem
 from checkers.kube.logs.line import LogLine, encode_line, is_there, missing_fields, nested_strangeness, status_code
 from checkers.kube.logs.request import (
@@ -46,7 +47,6 @@ _DONE: Final = (200, 201, 202)
 _DECISION: Final = "authorization.k8s.io/decision"
 _TRUNCATED: Final = "audit.k8s.io/truncated"
 _REMEMBERED: Final = 20_000
-_START_NAMES: Final = ("system-node-critical", "system-cluster-critical")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +54,8 @@ class Verdict:
     """What is to say of an event by itself, and what the order of events is judged by.
 
     `stages` are those that the policy lets through of this request; empty where it is not known or does not fit.
-    `lease` names the lease that this event renews.
+    `lease` names the lease that this event renews. `server` tells the API server's processes apart: the uid of the one
+    that asks itself.
     """
 
     problems: tuple[Problem, ...] = ()
@@ -64,6 +65,7 @@ class Verdict:
     keeps_patch: bool = False
     is_start: bool = False
     lease: str = ""
+    server: str = ""
     rule: int | None = None
     policy_line: int | None = None
 
@@ -125,7 +127,8 @@ class EventJudge:
             long_running=info.long_running,
             omits_managed_fields=decision.omit_managed_fields,
             keeps_patch=event.verb == "patch",
-            is_start=_is_start(asker, ref, event.verb),
+            is_start=asker.name == API_SERVER and _starts(ref, event.verb),
+            server=asker.uid if asker.name == API_SERVER else "",
             lease=_lease(event, info, code),
             rule=decision.rule.index if decision.rule else None,
             policy_line=decision.rule.line if decision.rule else None,
@@ -297,15 +300,8 @@ def _of(body: dict[str, Any], name: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _is_start(asker: Who, ref: ObjectRef | None, verb: str) -> bool:
-    """Whether only a starting API server makes this request (as `audit_event.is_start`)."""
-    return (
-        asker.name == "system:apiserver"
-        and ref is not None
-        and ref.resource == "priorityclasses"
-        and verb in ("get", "create")
-        and ref.name in _START_NAMES
-    )
+def _starts(ref: ObjectRef | None, verb: str) -> bool:
+    return ref is not None and starts_with(verb, ref.apiGroup, ref.resource, ref.namespace, ref.subresource, ref.name)
 
 
 def _lease(event: LogLine, info: RequestInfo, code: int | None) -> str:
