@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import gzip
 import itertools
 import shutil
 import subprocess
@@ -212,8 +213,8 @@ def test_the_collector_needs_nothing_but_python_3_6() -> None:
     assert '"seed": 7' in text
 
 
-@pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.9"])
-def test_an_old_python_runs_it(version: str) -> None:
+@pytest.mark.parametrize("version", ["3.6", "3.7", "3.8", "3.9", "3.10"])
+def test_an_old_python_runs_it(version: str, tmp_path: Path) -> None:
     name = f"python{version}"
     candidates = [*map(str, Path(sys.base_prefix).parent.glob(f"{version}.*/bin/{name}")), shutil.which(name)]
     found = next(
@@ -225,6 +226,10 @@ def test_an_old_python_runs_it(version: str) -> None:
     done = subprocess.run([found, "-I", "-"], input=program, capture_output=True, timeout=60, check=False)
     assert done.stderr == b"collect.py: /nonexistent: no such directory: this is no control-plane node\n"
     assert (done.returncode, done.stdout) == (2, b"")
+    program = collector.script({**_TASK, "manifests": str(tmp_path)}).encode()
+    done = subprocess.run([found, "-I", "-"], input=program, capture_output=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert gzip.decompress(done.stdout)
 
 
 _TASK = {

@@ -51,12 +51,12 @@ def collect(host: Host, task: Mapping[str, Any], out: IO[bytes], now: Callable[[
 
 def utcnow() -> datetime.datetime:
     """Return the time now, in UTC."""
-    return datetime.datetime.now(datetime.UTC)
+    return datetime.datetime.now(datetime.timezone.utc)
 
 
 def rfc3339(moment: datetime.datetime) -> str:
     """Return a moment as RFC 3339 in UTC, to the microsecond."""
-    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(datetime.timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
 
 
 class Archive:

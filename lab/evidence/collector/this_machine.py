@@ -90,12 +90,13 @@ def _problem(path: str, error: OSError) -> Exception:
 
 def main(task: Dict[str, Any], arguments: List[str]) -> int:
     """Collect on this machine as the arguments say; return the exit status: 0 done, 2 could not."""
+    _occupy()
     if len(arguments) == 2 and arguments[0] == "-o":
         target = "" if arguments[1] == "-" else arguments[1]
     elif not arguments and sys.stdout is not None and not sys.stdout.isatty():
         target = ""
     else:
-        sys.stderr.write("usage: python3 collect.py -o FILE.tar.gz, or: python3 collect.py > FILE.tar.gz\n")
+        _say("usage: python3 collect.py -o FILE.tar.gz, or: python3 collect.py > FILE.tar.gz")
         return 2
     try:
         refusal = _refusal(target)
@@ -109,12 +110,20 @@ def main(task: Dict[str, Any], arguments: List[str]) -> int:
         _deliver(whole.getvalue(), target)
     except Unreadable as error:
         sudo = "" if os.getuid() == 0 else "; run it as root: sudo python3 collect.py -o FILE.tar.gz"
-        sys.stderr.write(f"collect.py: cannot look at {error}{sudo}\n")
+        _say(f"collect.py: cannot look at {error}{sudo}")
         return 2
     except (Missing, OSError) as error:
-        sys.stderr.write(f"collect.py: {error}\n")
+        _say(f"collect.py: {error}")
         return 2
     return 0
+
+
+def _occupy() -> None:
+    """Keep the numbers of closed streams from files of ours: what is written to a stream would land in them."""
+    number = 0
+    while number <= 2:
+        number = os.open(os.devnull, os.O_RDWR)
+    os.close(number)
 
 
 def _refusal(target: str) -> str:
@@ -133,9 +142,8 @@ def _deliver(bundle: bytes, target: str) -> None:
         try:
             sys.stdout.buffer.write(bundle)
             sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            # Nobody reads on; the interpreter would complain of it once more at its end.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        except OSError:
+            _discard(1)
             raise
         return
     target = os.path.realpath(target)
@@ -148,4 +156,20 @@ def _deliver(bundle: bytes, target: str) -> None:
         with contextlib.suppress(OSError):
             os.unlink(part)
         raise
-    sys.stderr.write(f"Grade it anywhere: cks-lab grade --bundle {target}\n")
+    _say(f"Grade it anywhere: cks-lab grade --bundle {target}")
+
+
+def _say(text: str) -> None:
+    """Say something to the person; where nobody reads it, the exit status still tells."""
+    if sys.stderr is None:
+        return
+    try:
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+    except OSError:
+        _discard(2)
+
+
+def _discard(stream: int) -> None:
+    """Let what is still buffered go nowhere: the interpreter would complain of it once more at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream)
