@@ -1,0 +1,389 @@
+"""Owns the life of a lab whose node is a container: made or adopted, found again, put back, removed.
+
+What is ours is what a record of ours names: no label of a CLI and no name of a cluster makes somebody's cluster a lab.
+The record is written before anything is made and removed last, so that a start that was cut off can be removed too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import ClassVar
+
+from lab import __version__
+
+from ...errors import LabError
+from ...home import Home, made
+from ...overlay import Overlay
+from ..base import DriverInfo, Lab, LabSpec, Progress, silent
+from .engine import Container, Engine
+from .first_state import FirstState, await_api
+from .node import ContainerNode
+from .record import Record, RecordFolder, Records
+from .steps import Steps
+
+ADOPT = "your cluster"
+FILES = "the task's files"
+APISERVER = "kube-apiserver"
+KUBECTL = "kubectl answers"
+WAKE = "node container"
+LAYING = (FILES, APISERVER, KUBECTL)
+"""The steps that follow however the cluster came to be."""
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+_KUBECTL_LIMIT = 60.0
+_LOOK_TIMEOUT = 5.0
+
+
+class ContainerDriver(ABC):
+    """What kind and minikube share. A driver adds how its CLI makes, wakes, removes and names a cluster."""
+
+    name: ClassVar[str]
+    api_port: ClassVar[int] = 6443
+    """Where the API server listens in the container."""
+    env: ClassVar[Mapping[str, str]] = {}
+    """What commands on the node have in their environment beside KUBECONFIG."""
+
+    def __init__(
+        self,
+        home: Home | None = None,
+        *,
+        engine: Callable[[float], Engine] = Engine.connect,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        folder = (home or Home.of()).data / "clusters"
+        self._records = Records(folder, self.name)
+        self._connect = engine
+        self._engine_held: Engine | None = None
+        self._now = now
+        self._nodes: dict[str, ContainerNode] = {}
+
+    # What a driver adds.
+
+    @abstractmethod
+    def probe(self) -> DriverInfo:
+        """Say whether this driver works here. Never raises, starts nothing, takes under a second."""
+
+    @abstractmethod
+    def _titles(self, spec: LabSpec) -> Sequence[str]:
+        """Return the steps of making a cluster, in their order."""
+
+    @abstractmethod
+    def _make(self, folder: RecordFolder, record: Record, spec: LabSpec, steps: Steps) -> None:
+        """Make the cluster `record.cluster`, its kubeconfig in `folder.kubeconfig`, the CLI's words in `folder.log`.
+
+        Raises LabError; what is there by then is removed by the caller. The user's own kubeconfig is not touched.
+        """
+
+    @abstractmethod
+    def _unmake(self, folder: RecordFolder, record: Record) -> None:
+        """Remove the cluster `record.cluster`, which is ours. One that is gone is fine. Raises LabError."""
+
+    @abstractmethod
+    def _containers(self, engine: Engine, cluster: str) -> list[Container]:
+        """Return the containers of a cluster, those with an API server first. Raises LabError."""
+
+    @abstractmethod
+    def _export_kubeconfig(self, folder: RecordFolder, cluster: str) -> None:
+        """Write the kubeconfig of a cluster of the user's own into `folder.kubeconfig`. Raises LabError."""
+
+    def _cluster(self, lab: str) -> str:
+        """Return what a lab's cluster is called."""
+        return f"cks-lab-{lab}"
+
+    def _wake(self, folder: RecordFolder, record: Record, containers: Sequence[Container]) -> None:
+        """Start a cluster that has stopped. Raises LabError."""
+        for container in containers:
+            if not container.running:
+                self._engine().start(container.id)
+
+    # The driver's methods.
+
+    def create(self, spec: LabSpec, progress: Progress = silent) -> Lab:
+        """Make or adopt a cluster, lay the start files, and return when kubectl answers on its node.
+
+        A stopped lab of that name is started again with its files as they were. Raises LabError.
+        """
+        self._check(spec)
+        folder = self._records.folder(spec.name)
+        made(folder.path)
+        with folder.locked():
+            record = folder.read()
+            lab = None if record is None else self._look(folder, record)
+            if record is not None and record.driver != self.name:
+                raise LabError(f"a lab called {spec.name} is there already, on {record.driver}", "cks-lab status")
+            if lab is not None and lab.state == "running":
+                raise LabError(f"the lab {spec.name} runs already", f"cks-lab shell --lab {spec.name}, or another name")
+            if record is not None and lab is not None and lab.state == "stopped":
+                return self._again(folder, record, progress)
+            if record is not None:
+                self._remove(folder, record)
+                made(folder.path)
+            return self._new(folder, spec, progress)
+
+    def find(self) -> list[Lab]:
+        """Return the labs that this driver made and the clusters that it adopted. Without any, Docker is not asked."""
+        return [self._look(folder, record, busy=folder.busy()) for folder, record in self._records.all()]
+
+    def node(self, lab: Lab) -> ContainerNode:
+        """Return the door to a lab's node. Raises LabError where nothing is known of it."""
+        folder, record = self._known(lab)
+        return self._node(folder, record)
+
+    def reset(self, lab: Lab, start: Overlay) -> None:
+        """Put the node back to its first state with the start files, and wait for the API server. Raises LabError."""
+        folder, record = self._known(lab)
+        with folder.locked():
+            node = self._node(folder, record)
+            first = FirstState(folder.first, record.name)
+            first.lay(node, start, self._address(record))
+            await_api(node, record.name)
+            if not record.adopted:
+                first.clear_cluster(node)
+
+    def destroy(self, lab: Lab) -> None:
+        """Remove the lab's cluster and its record; an adopted cluster gets back what it had. Raises LabError."""
+        folder = self._records.folder(lab.name)
+        record = folder.read()
+        if record is None or record.driver != self.name:
+            return
+        with folder.locked():
+            self._remove(folder, record)
+
+    # How a lab comes and goes.
+
+    def _check(self, spec: LabSpec) -> None:
+        if not _NAME.fullmatch(spec.name):
+            raise LabError(f"{spec.name!r} cannot be the name of a lab", "use small letters, digits and -")
+        if spec.apiserver == "lite":
+            raise LabError(f"{self.name} has no lite API server", f"cks-lab start {spec.scenario} --on sandbox")
+
+    def _new(self, folder: RecordFolder, spec: LabSpec, progress: Progress) -> Lab:
+        titles = (ADOPT,) if spec.adopt else self._titles(spec)
+        steps = Steps([*titles, *LAYING], progress, self._records.path / f"{self.name}.durations.json")
+        record = folder.write(
+            Record(
+                name=spec.name,
+                driver=self.name,
+                cluster=spec.adopt or self._cluster(spec.name),
+                scenario=spec.scenario,
+                seed=spec.seed,
+                created=self._now().isoformat(),
+                version=__version__,
+                adopted=spec.adopt is not None,
+            )
+        )
+        try:
+            with steps.ticking():
+                if spec.adopt:
+                    record = self._adopt(folder, record, steps)
+                else:
+                    record = self._make_new(folder, record, spec, steps)
+                record = self._lay(folder, record, spec.start, steps)
+            steps.done()
+        except BaseException as error:
+            if spec.retain and not record.adopted:
+                raise
+            with self._cleaning(folder, error):
+                self._remove(folder, folder.read() or record)
+            raise
+        return self._look(folder, record)
+
+    def _make_new(self, folder: RecordFolder, record: Record, spec: LabSpec, steps: Steps) -> Record:
+        if there := self._containers(self._engine(), record.cluster):
+            raise LabError(
+                f"{self.name} has a cluster {record.cluster} already, which is no lab ({there[0].name})",
+                f"give the lab another name: cks-lab start {spec.scenario} --lab NAME",
+            )
+        record = folder.update(making=True)
+        self._make(folder, record, spec, steps)
+        containers = self._containers(self._engine(), record.cluster)
+        if not containers:
+            raise LabError(f"{self.name} made no container for {record.cluster}", f"see {folder.log}")
+        return folder.update(
+            making=False,
+            node=containers[0].name,
+            container=containers[0].id,
+            containers=[container.id for container in containers],
+        )
+
+    def _adopt(self, folder: RecordFolder, record: Record, steps: Steps) -> Record:
+        steps.begin(ADOPT, record.cluster)
+        containers = self._containers(self._engine(), record.cluster)
+        if not containers:
+            raise LabError(f"{self.name} has no cluster {record.cluster!r}", self._list_command())
+        for _, other in self._records.all():
+            if other.name != record.name and containers[0].id in (other.container, *other.containers):
+                raise LabError(
+                    f"the cluster {record.cluster} is the lab {other.name} already", f"cks-lab shell --lab {other.name}"
+                )
+        if not containers[0].running:
+            raise LabError(
+                f"the cluster {record.cluster} does not run: {containers[0].name} is {containers[0].state}",
+                f"docker start {containers[0].name}",
+            )
+        self._export_kubeconfig(folder, record.cluster)
+        return folder.update(
+            node=containers[0].name,
+            container=containers[0].id,
+            containers=[container.id for container in containers],
+        )
+
+    def _list_command(self) -> str:
+        return f"{self.name} get clusters"
+
+    def _lay(self, folder: RecordFolder, record: Record, start: Overlay, steps: Steps) -> Record:
+        """Keep the first state, lay the task, and wait until it runs."""
+        node = self._node(folder, record)
+        steps.begin(FILES)
+        first = FirstState(folder.first, record.name)
+        await_api(node, record.name, steps.note)
+        first.keep(node, start, self._address(record), whole=not record.adopted)
+        ended = first.lay(node, start, self._address(record))
+        steps.begin(APISERVER, "starts with the task's flags" if ended else "")
+        await_api(node, record.name)
+        return self._up(folder, node, steps)
+
+    def _again(self, folder: RecordFolder, record: Record, progress: Progress) -> Lab:
+        steps = Steps([WAKE, APISERVER, KUBECTL], progress, self._records.path / f"{self.name}.again.json")
+        with steps.ticking():
+            steps.begin(WAKE)
+            containers = [
+                each for each in self._containers(self._engine(), record.cluster) if each.id in record.containers
+            ]
+            self._wake(folder, record, containers)
+            node = self._node(folder, record)
+            node.close()
+            steps.begin(APISERVER)
+            record = self._up(folder, node, steps, broken_is_fine=True)
+        steps.done()
+        return self._look(folder, record)
+
+    def _up(self, folder: RecordFolder, node: ContainerNode, steps: Steps, *, broken_is_fine: bool = False) -> Record:
+        """See the node through to kubectl's answer. `broken_is_fine`: a learner's API server may well be down."""
+        apiserver: dict[str, str] = {}
+        try:
+            await_api(node, node.lab, steps.note, limit=60.0 if broken_is_fine else None)
+            said = json.loads(node.api.request("GET", "/version").body)
+            apiserver = {"apiserver": str(said.get("gitVersion", ""))}
+            steps.begin(KUBECTL)
+            done = node.run(["kubectl", "get", "nodes"], timeout=_KUBECTL_LIMIT)
+            if done.exit_code:
+                words = done.stderr.decode("utf-8", "replace").strip()
+                raise LabError(f"kubectl on the node of {node.lab} says: {words}", f"cks-lab stop --lab {node.lab}")
+        except (LabError, ValueError):
+            if not broken_is_fine:
+                raise
+        return folder.update(ready=True, started=self._now().isoformat(), **apiserver)
+
+    def _remove(self, folder: RecordFolder, record: Record) -> None:
+        """Remove what a record names, then the record."""
+        if node := self._nodes.pop(record.container or "", None):
+            node.close()
+        if record.adopted:
+            self._give_back(folder, record)
+        elif record.making or record.containers:
+            there = {container.id for container in self._containers(self._engine(), record.cluster)}
+            # A cluster of that name without one of our containers is one that somebody else has made since.
+            if there and (record.making or there & set(record.containers)):
+                self._unmake(folder, record)
+        folder.remove()
+
+    def _give_back(self, folder: RecordFolder, record: Record) -> None:
+        if record.container is None or not folder.first.is_dir():
+            return
+        container = self._engine().container(record.container)
+        if container is None:
+            return
+        if not container.running:
+            raise LabError(
+                f"the manifest of your cluster {record.cluster} cannot be put back: {container.name} does not run",
+                f"docker start {container.name}, then: cks-lab stop --lab {record.name}",
+            )
+        node = self._node(folder, record)
+        FirstState(folder.first, record.name).lay(node, Overlay(), container.address)
+        node.close()
+        self._nodes.pop(record.container, None)
+
+    @contextlib.contextmanager
+    def _cleaning(self, folder: RecordFolder, why: BaseException) -> Iterator[None]:
+        """Clean up after a failure, which is what is told; what could not be removed is added to it."""
+        try:
+            yield
+        except LabError as error:
+            if isinstance(why, LabError):
+                why.message += f"\n  what is there could not be removed: {error.message}"
+                why.hint = f"cks-lab stop --lab {folder.path.name}"
+
+    # What is known.
+
+    def _engine(self, timeout: float = 60.0) -> Engine:
+        if self._engine_held is None:
+            self._engine_held = self._connect(timeout)
+        return self._engine_held
+
+    def _known(self, lab: Lab) -> tuple[RecordFolder, Record]:
+        folder = self._records.folder(lab.name)
+        record = folder.read()
+        if record is None or record.driver != self.name or record.container is None:
+            raise LabError(f"the lab {lab.name} is gone", "cks-lab status")
+        return folder, record
+
+    def _node(self, folder: RecordFolder, record: Record) -> ContainerNode:
+        assert record.container is not None
+        if record.container not in self._nodes:
+            seed = "" if record.seed is None else f" --seed {record.seed}"
+            self._nodes[record.container] = ContainerNode(
+                record.name,
+                record.node,
+                record.container,
+                folder.kubeconfig,
+                engine=self._engine,
+                api_port=self.api_port,
+                env=self.env,
+                again=f"cks-lab start {record.scenario}{seed} --lab {record.name}",
+            )
+        return self._nodes[record.container]
+
+    def _address(self, record: Record) -> str:
+        container = self._engine().container(record.container or "")
+        if container is None:
+            raise LabError(
+                f"the lab {record.name} is gone: its container was removed", f"cks-lab stop --lab {record.name}"
+            )
+        return container.address
+
+    def _look(self, folder: RecordFolder, record: Record, *, busy: bool = False) -> Lab:
+        """Say how a lab is right now. `busy`: another program works on it."""
+        state, detail = ("starting", "") if busy else self._state(folder, record)
+        return Lab(
+            record.name,
+            self.name,
+            record.scenario,
+            record.seed,
+            record.node or record.cluster,
+            record.apiserver,
+            state,
+            None if record.started is None else datetime.fromisoformat(record.started),
+            detail,
+            record.adopted,
+        )
+
+    def _state(self, folder: RecordFolder, record: Record) -> tuple[str, str]:
+        if record.container is None or not record.ready:
+            log = f"; what the CLI said: {folder.log}" if folder.log.exists() else ""
+            return "broken", f"its start was cut off{log}"
+        try:
+            container = self._engine(_LOOK_TIMEOUT).container(record.container)
+        except LabError as error:
+            return "stopped", f"{error.message}; {error.hint}"
+        if container is None:
+            return "broken", f"its container {record.node} was removed"
+        if container.running:
+            return "running", ""
+        if container.state == "paused":
+            return "broken", f"its container is paused: docker unpause {container.name}"
+        return "stopped", f"its container {container.name} is {container.state}"
