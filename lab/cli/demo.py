@@ -28,6 +28,7 @@ def demo(on: str) -> int:
     Exit status: 0 every grade came out as it must, 1 one did not.
     """
     from ..demo import Demonstration
+    from ..reports.harmless import safe
 
     def ended(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
@@ -36,7 +37,7 @@ def demo(on: str) -> int:
         signal.signal(number, ended)
 
     def say(text: str) -> None:
-        click.echo(text)
+        click.echo(safe(text))
         sys.stdout.flush()
 
     return EXIT_YES if Demonstration(say, on=on).run() else EXIT_NO

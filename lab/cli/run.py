@@ -84,10 +84,12 @@ def _flushed(status: int) -> int:
 
 
 def _say(text: str, hint: str = "") -> None:
+    from .talk import say
+
     try:
-        click.echo(text, err=True)
+        say(text)
         if hint:
-            click.echo(f"  {hint}", err=True)
+            say(f"  {hint}")
     except OSError:
         # Nobody reads what we say: the exit status still tells.
         _discard(sys.stderr)

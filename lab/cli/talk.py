@@ -70,8 +70,10 @@ def examples(*lines: str) -> str:
 
 
 def say(text: str) -> None:
-    """Talk to the person: never part of the data."""
-    click.echo(text, err=True)
+    """Talk to the person: never part of the data. What a node said in it does nothing to the terminal."""
+    from ..reports.harmless import safe
+
+    click.echo(safe(text), err=True)
 
 
 def out(text: str) -> None:
@@ -139,11 +141,13 @@ def _unanswered() -> LabError:
 
 def progress() -> Progress:
     """Return what shows the steps of a start: one line each on a terminal that is overwritten, else one line a step."""
+    from ..reports.harmless import one_line
+
     live = sys.stderr.isatty()
     last: list[str] = []
 
     def show(step: Step) -> None:
-        text = f"[{step.number}/{step.total}] {step.title}" + (f": {step.detail}" if step.detail else "")
+        text = f"[{step.number}/{step.total}] {step.title}" + (f": {one_line(step.detail)}" if step.detail else "")
         if live:
             columns = shutil.get_terminal_size().columns - 1
             click.echo("\r\x1b[K" + text[:columns], err=True, nl=step.number == step.total)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from checkers.result import Status
 
 from . import PLAIN, Entry, Style
-from .words import safe
+from .harmless import safe
 
 if TYPE_CHECKING:
     from checkers.grade import Report

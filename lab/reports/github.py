@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 from checkers.result import Status
 
 from . import PLAIN, Entry, Style
-from .words import TALLIED, fields, first_line, headline, one_line, safe, subject, totals
+from .harmless import one_line, safe
+from .words import TALLIED, fields, first_line, headline, subject, totals
 
 if TYPE_CHECKING:
     from checkers.grade import Line, Report

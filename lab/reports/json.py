@@ -15,7 +15,7 @@ from checkers.result import Status
 
 from .. import __version__
 from . import PLAIN, Entry, Style
-from .words import UNSAFE
+from .harmless import UNSAFE
 
 if TYPE_CHECKING:
     from checkers.grade import Report

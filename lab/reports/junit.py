@@ -15,8 +15,9 @@ from xml.etree import ElementTree
 from checkers.result import Status
 
 from . import PLAIN, Entry, Style
+from .harmless import one_line, safe
 from .text import render as render_text
-from .words import fields, first_line, moment, one_line, safe
+from .words import fields, first_line, moment
 
 if TYPE_CHECKING:
     from checkers.grade import Line, Report

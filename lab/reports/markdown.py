@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 from checkers.result import Status
 
 from . import PLAIN, Entry, Style
+from .harmless import one_line
 from .text import fold
-from .words import WORDS, first_line, lost, one_line, points, score, subject, tally, totals, verdict
+from .words import WORDS, first_line, lost, points, score, subject, tally, totals, verdict
 
 if TYPE_CHECKING:
     from checkers.grade import Line, Report

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from checkers.result import Status
 
 from . import PLAIN, Entry, Style
+from .harmless import one_line, safe
 from .words import (
     ASCII_MARKS,
     MARKS,
@@ -18,9 +19,7 @@ from .words import (
     first_line,
     headline,
     lost,
-    one_line,
     points,
-    safe,
     subject,
     tally,
     totals,

@@ -15,7 +15,7 @@ from markdown_it import MarkdownIt
 
 from lab.errors import LabError
 from lab.reports import FORMATS, PLAIN, Entry, Style, renderer, renderer_of_many
-from lab.reports.words import UNSAFE
+from lab.reports.harmless import UNSAFE
 from tests.nodes import POLICY, audit_log, event, grade, lay, write_log
 from tests.sample_report import SAMPLES, hostile, sample, several
 
