@@ -14,6 +14,7 @@ from typing import IO, Final, NoReturn, TypeAlias
 from .errors import LabError
 
 PIPE: Final = subprocess.PIPE
+STDOUT: Final = subprocess.STDOUT
 Process: TypeAlias = "subprocess.Popen[bytes]"
 _OUTPUT_SHOWN = 2_000
 

@@ -9,6 +9,7 @@ from ..errors import LabError
 from .base import Driver
 
 DRIVERS: dict[str, str] = {
+    "kind": "lab.drivers.kind.driver:KindDriver",
     "sandbox": "lab.drivers.sandbox.driver:SandboxDriver",
 }
 

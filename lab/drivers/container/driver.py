@@ -152,6 +152,7 @@ class ContainerDriver(ABC):
             return
         with folder.locked():
             self._remove(folder, record)
+        folder.log.unlink(missing_ok=True)
 
     # How a lab comes and goes.
 

@@ -217,12 +217,14 @@ def how_to_get_docker() -> str:
 
 def how_to_start_docker() -> str:
     """Return how Docker is started on this platform."""
+    if host := os.environ.get("DOCKER_HOST"):
+        return f"start what DOCKER_HOST names, or: unset DOCKER_HOST (it is {host})"
     if sys.platform == "darwin":
         return "open -a Docker"
     if sys.platform == "win32" or in_wsl():
         return "start Docker Desktop, and turn on its WSL integration; then: docker ps"
     runtime = os.environ.get("XDG_RUNTIME_DIR", f"/run/user/{os.getuid()}")
-    if not os.environ.get("DOCKER_HOST") and os.path.exists(f"{runtime}/docker.sock"):
+    if os.path.exists(f"{runtime}/docker.sock"):
         return f"yours runs without root: export DOCKER_HOST=unix://{runtime}/docker.sock"
     return "sudo systemctl start docker"
 

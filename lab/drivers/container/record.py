@@ -3,8 +3,8 @@
 lab.json        what it is: written before anything is made, removed last
 kubeconfig      the administrator's way to the API server, for the program itself
 first/          the node's own files as they were before the task was laid (see `first_state`)
-start.log       what the CLI said when the cluster was made
 
+Beside it is NAME.log, what the CLI said when the cluster was made.
 Labels of the CLI say that a container is a node of a cluster; only a record says that the cluster is a lab of ours.
 """
 
@@ -71,8 +71,8 @@ class RecordFolder:
 
     @property
     def log(self) -> Path:
-        """What the CLI said."""
-        return self.path / "start.log"
+        """What the CLI said. It outlives a start that failed, with all else of the lab removed."""
+        return self.path.with_name(f"{self.path.name}.log")
 
     def read(self) -> Record | None:
         """Return the record; None if there is none that can be read."""

@@ -78,7 +78,7 @@ class Steps:
         def tick() -> None:
             while not over.wait(_TICK):
                 with self._lock:
-                    if self._at and not over.is_set():
+                    if self._at and self.left() is not None and not over.is_set():
                         self._tell()
 
         thread = threading.Thread(target=tick, daemon=True)
