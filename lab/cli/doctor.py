@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -17,6 +18,7 @@ from ..session import Session
 from .talk import examples, format_option, out, out_json, say
 
 _ROOM = 200 << 20
+_MUCH = 500 << 20
 _TERMINAL = (80, 24)
 
 
@@ -65,6 +67,7 @@ def _findings(session: Session) -> Iterator[Finding]:
         yield Finding("starting a lab", False, "no kind of node can be made here", "see the lines above")
     yield _asked("data folder", lambda: str(made(session.home.data)))
     yield _room(session.home)
+    yield _kept(session.home)
     yield _asked("record of attempts", lambda: f"{len(session.history())} attempts")
     yield _terminal()
     labs = session.labs()
@@ -87,6 +90,33 @@ def _room(home: Home) -> Finding:
     return Finding(
         "free disk", free >= _ROOM, f"{free >> 20} MiB at {place}", f"make room: {_ROOM >> 20} MiB let a lab work well"
     )
+
+
+def _kept(home: Home) -> Finding:
+    """Say what has gathered. Nothing of it is ever removed by us: a learner may want it."""
+    told: list[str] = []
+    most, biggest = 0, home.bundles
+    for folder, one, many in (
+        (home.bundles, "bundle", "bundles"),
+        (home.backups, "copy of your files", "copies of your files"),
+        (home.crashes, "crash report", "crash reports"),
+    ):
+        try:
+            sizes = [entry.stat().st_size for entry in folder.iterdir()]
+        except FileNotFoundError:
+            continue
+        except OSError as error:
+            return Finding("kept", False, f"cannot look into {folder}: {error.strerror}", f"ls -ld {folder}", False)
+        if sizes:
+            told.append(f"{len(sizes)} {one if len(sizes) == 1 else many}, {_mebibytes(sum(sizes))}: {folder}")
+        most, biggest = max((most, biggest), (sum(sizes), folder))
+    at = shlex.quote(str(biggest))
+    remedy = f"rm {at}/*.tar.gz   (the history keeps the grades)" if biggest == home.bundles else f"ls -l {at}"
+    return Finding("kept", most < _MUCH, "; ".join(told) or "nothing yet", remedy, needed=False)
+
+
+def _mebibytes(size: int) -> str:
+    return f"{max(size / (1 << 20), 0.1):.1f} MiB"
 
 
 def _terminal() -> Finding:

@@ -24,7 +24,8 @@ from .links import follow
 FACTS = "facts.json"
 ROOT = "root"
 MAX_ENTRIES = 100_000
-MAX_BYTES = 8 << 30
+MAX_BYTES = 1 << 30
+"""Unpacked. A collector takes 64 MiB of a log; whole logs of a node, by hand, can be more, and are not needed."""
 _KEPT = 16 << 20
 _KEPT_IN_ALL = 64 << 20
 _AT_ONCE = 32 << 20

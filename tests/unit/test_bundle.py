@@ -185,6 +185,15 @@ def test_a_header_that_would_fill_the_memory_is_refused(tmp_path: Path, kind: by
         Bundle.load(tmp_path / "b.tar.gz")
 
 
+def test_more_than_a_gibibyte_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    entry = tarfile.TarInfo("root/var/log/audit/audit.log")
+    entry.size = (1 << 30) + 1
+    (tmp_path / "b.tar").write_bytes(entry.tobuf())
+    with pytest.raises(LabError, match="more than 100000 entries or 1 GiB") as error:
+        Bundle.load(tmp_path / "b.tar")
+    assert "cks-lab collect" in error.value.hint
+
+
 class TestDirectory:
     def test_links_never_lead_out(self, tmp_path: Path) -> None:
         root, outside = tmp_path / "root", tmp_path / "secret"

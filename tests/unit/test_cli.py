@@ -260,6 +260,35 @@ class TestDoctor:
         assert "✗ node by sandbox: user namespaces are refused" in said.out
         assert "sysctl -w" in said.out
 
+    def test_what_is_kept_is_counted_with_its_place_and_left_alone(self, typed: Typed) -> None:
+        home = Home.of()
+        found = {finding["name"]: finding for finding in typed("doctor", "--format", "json").rows}
+        assert found["kept"]["found"] == "nothing yet"
+        for folder, sizes in ((home.bundles, [1 << 20, 3 << 19]), (home.backups, [100]), (home.crashes, [1])):
+            folder.mkdir(parents=True)
+            for number, size in enumerate(sizes):
+                (folder / f"{number}.tar.gz").write_bytes(bytes(size))
+        found = {finding["name"]: finding for finding in typed("doctor", "--format", "json").rows}
+        assert found["kept"]["ok"]
+        assert found["kept"]["found"] == (
+            f"2 bundles, 2.5 MiB: {home.bundles}; 1 copy of your files, 0.1 MiB: {home.backups}; "
+            f"1 crash report, 0.1 MiB: {home.crashes}"
+        )
+        assert len(list(home.bundles.iterdir())) == 2
+
+    def test_much_that_is_kept_comes_with_the_command_that_removes_it(
+        self, typed: Typed, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("CKS_LAB_HOME", str(Home.of().data / "my labs"))
+        home = Home.of()
+        home.bundles.mkdir(parents=True)
+        with (home.bundles / "a.tar.gz").open("wb") as big:
+            big.truncate(1 << 30)
+        said = typed("doctor")
+        assert said.status == 0
+        assert "– kept: 1 bundle, 1024.0 MiB: " in said.out
+        assert f"\n    rm '{home.bundles}'/*.tar.gz   (the history keeps the grades)\n" in said.out
+
 
 class TestShell:
     """These become another program, so they run in a process of their own."""
