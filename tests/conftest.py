@@ -10,6 +10,23 @@ import pytest
 ROOT = Path(__file__).parent.parent
 _KEPT = ("CKS_LAB_SHARED", "CKS_LAB_E2E_")
 """What the tests themselves are told by."""
+_DOCKER = os.environ.get("DOCKER_HOST")
+_NO_DOCKER = "unix:///nonexistent/docker.sock"
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Show the machine's Docker to the tests that are for it and to no other: none makes a cluster by accident.
+
+    Before all fixtures, those of a module too.
+    """
+    if any(True for name in ("docker", "cluster") for _ in item.iter_markers(name)):
+        if _DOCKER is None:
+            os.environ.pop("DOCKER_HOST", None)
+        else:
+            os.environ["DOCKER_HOST"] = _DOCKER
+    else:
+        os.environ["DOCKER_HOST"] = _NO_DOCKER
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import tarfile
 from collections.abc import Callable, Iterator
 
@@ -12,10 +13,10 @@ import pytest
 from checkers.evidence import FileKind, Missing, NodeFiles, NotAFile
 from lab import procs
 from lab.drivers.base import LabSpec
+from lab.drivers.container.engine import Engine
+from lab.drivers.container.node import ContainerNode
 from lab.drivers.sandbox.driver import SandboxDriver
 from lab.evidence.directory import DirectoryFiles
-
-pytestmark = pytest.mark.sandbox
 
 BIG = bytes(range(256)) * 12_000  # 3 MB: more than one chunk
 MTIME = 1_700_000_000
@@ -70,7 +71,28 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> NodeFiles:
     return DirectoryFiles(root)
 
 
-@pytest.fixture(params=["sandbox", "directory"])
+@pytest.fixture(scope="module")
+def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeFiles]:
+    """A container with what a node of kind has: no Kubernetes is needed to look at files."""
+    name = f"cks-lab-files-{secrets.token_hex(4)}"
+    image = os.environ["CKS_LAB_E2E_IMAGE"]
+    procs.run(["docker", "run", "--detach", "--name", name, "--entrypoint", "sleep", image, "600"], timeout=60)
+    try:
+        node = ContainerNode("files", name, name, tmp_path_factory.mktemp("none") / "none", engine=Engine.connect)
+        assert node.run(["tar", "-C", "/", "-xpf", "-"], timeout=20, stdin=tree()).exit_code == 0
+        yield node.files
+        node.close()
+    finally:
+        procs.run(["docker", "rm", "--force", name], timeout=60)
+
+
+@pytest.fixture(
+    params=[
+        pytest.param("sandbox", marks=pytest.mark.sandbox),
+        "directory",
+        pytest.param("container", marks=pytest.mark.cluster),
+    ]
+)
 def files(request: pytest.FixtureRequest) -> NodeFiles:
     found: NodeFiles = request.getfixturevalue(request.param)
     return found
