@@ -8,6 +8,7 @@ import pytest
 
 from lab.drivers.minikube.events import PHASES, Reader, failed, parse
 from lab.drivers.minikube.profiles import profiles, version
+from lab.procs import Completed
 from tests.recorded_cli import command
 
 pytestmark = pytest.mark.shared
@@ -82,7 +83,7 @@ def test_a_failed_start_is_told_with_reason_and_advice(
     folder: Path, name: str, code: int, words: str, hint: str
 ) -> None:
     reader, _ = read(folder, name)
-    error = failed("no cluster was made", reader, code, "", "cks-lab doctor")
+    error = failed("no cluster was made", reader, Completed((), code, b"", b""), "cks-lab doctor")
     assert error.message.startswith("no cluster was made: ")
     assert words in error.message
     assert hint in error.hint
@@ -92,9 +93,9 @@ def test_a_failed_start_is_told_with_reason_and_advice(
 
 def test_where_no_event_tells_standard_error_does(folder: Path) -> None:
     removed = command(folder, "outside", "ssh -p drill")
-    error = failed("no", Reader(), removed.exit_code, removed.stderr.decode(), "next")
+    error = failed("no", Reader(), removed, "next")
     assert "No such container: drill" in error.message
-    assert failed("no", Reader(), 3, "", "next").message == "no: minikube ended with 3"
+    assert failed("no", Reader(), Completed((), 3, b"", b""), "next").message == "no: minikube ended with 3"
 
 
 @pytest.mark.parametrize("line", ["null", "", "* text", "[1]", '{"a": 1}', '{"type": 3}', '{"Name":"cks"}', "\x00"])

@@ -46,6 +46,8 @@ class ContainerDriver(ABC):
     """Where the API server listens in the container."""
     env: ClassVar[Mapping[str, str]] = {}
     """What commands on the node have in their environment beside KUBECONFIG."""
+    prepare: ClassVar[str] = ""
+    """What a shell on the node does first, in sh."""
 
     def __init__(
         self,
@@ -94,11 +96,24 @@ class ContainerDriver(ABC):
         """Return what a lab's cluster is called."""
         return f"cks-lab-{lab}"
 
-    def _wake(self, folder: RecordFolder, record: Record, containers: Sequence[Container]) -> None:
+    def _wake(self, folder: RecordFolder, record: Record, containers: Sequence[Container], steps: Steps) -> None:
         """Start a cluster that has stopped. Raises LabError."""
         for container in containers:
             if not container.running:
                 self._engine().start(container.id)
+
+    def _asleep(self, record: Record, container: Container) -> str:
+        """Say why Kubernetes does not run in a container that does; "" where it does."""
+        return ""
+
+    def _is_ours(self, record: Record, there: set[str]) -> bool:
+        """Say whether the cluster of a record's name is the one we made, or were making. `there`: ids of containers."""
+        # A cluster of that name without one of our containers is one that somebody else has made since.
+        return bool(there) and (record.making or bool(there & set(record.containers)))
+
+    def _start_command(self, cluster: str, container: Container) -> str:
+        """Return the command that starts a cluster of the user's own."""
+        return f"docker start {container.name}"
 
     # The driver's methods.
 
@@ -224,7 +239,7 @@ class ContainerDriver(ABC):
         if not containers[0].running:
             raise LabError(
                 f"the cluster {record.cluster} does not run: {containers[0].name} is {containers[0].state}",
-                f"docker start {containers[0].name}",
+                self._start_command(record.cluster, containers[0]),
             )
         self._export_kubeconfig(folder, record.cluster)
         return folder.update(
@@ -255,7 +270,7 @@ class ContainerDriver(ABC):
             containers = [
                 each for each in self._containers(self._engine(), record.cluster) if each.id in record.containers
             ]
-            self._wake(folder, record, containers)
+            self._wake(folder, record, containers, steps)
             node = self._node(folder, record)
             node.close()
             steps.begin(APISERVER)
@@ -288,8 +303,7 @@ class ContainerDriver(ABC):
             self._give_back(folder, record)
         elif record.making or record.containers:
             there = {container.id for container in self._containers(self._engine(), record.cluster)}
-            # A cluster of that name without one of our containers is one that somebody else has made since.
-            if there and (record.making or there & set(record.containers)):
+            if self._is_ours(record, there):
                 self._unmake(folder, record)
         folder.remove()
 
@@ -302,7 +316,7 @@ class ContainerDriver(ABC):
         if not container.running:
             raise LabError(
                 f"the manifest of your cluster {record.cluster} cannot be put back: {container.name} does not run",
-                f"docker start {container.name}, then: cks-lab stop --lab {record.name}",
+                f"{self._start_command(record.cluster, container)}, then: cks-lab stop --lab {record.name}",
             )
         node = self._node(folder, record)
         FirstState(folder.first, record.name).lay(node, Overlay(), container.address)
@@ -345,9 +359,13 @@ class ContainerDriver(ABC):
                 engine=self._engine,
                 api_port=self.api_port,
                 env=self.env,
+                prepare=self.prepare,
                 again=f"cks-lab start {record.scenario}{seed} --lab {record.name}",
             )
         return self._nodes[record.container]
+
+    def _door(self, record: Record) -> ContainerNode:
+        return self._node(self._records.folder(record.name), record)
 
     def _address(self, record: Record) -> str:
         container = self._engine().container(record.container or "")
@@ -384,7 +402,8 @@ class ContainerDriver(ABC):
         if container is None:
             return "broken", f"its container {record.node} was removed"
         if container.running:
-            return "running", ""
+            asleep = self._asleep(record, container)
+            return ("stopped", asleep) if asleep else ("running", "")
         if container.state == "paused":
             return "broken", f"its container is paused: docker unpause {container.name}"
         return "stopped", f"its container {container.name} is {container.state}"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import socket
 import sys
+import tarfile
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -114,6 +117,30 @@ class Engine:
     def start(self, container_id: str) -> None:
         """Start a container that has stopped. Raises LabError."""
         self._ask(lambda: self._client.api.start(container_id))
+
+    def file(self, container_id: str, path: str) -> bytes | None:
+        """Return a file of a container, whether it runs or not; None where there is none. Raises LabError."""
+        from docker.errors import NotFound
+
+        try:
+            parts, _ = self._client.api.get_archive(container_id, path)
+            with tarfile.open(fileobj=io.BytesIO(b"".join(parts))) as archive:
+                held = archive.extractfile(archive.getmembers()[0])
+                return None if held is None else held.read()
+        except (NotFound, KeyError, IndexError):
+            return None
+        except Exception as error:
+            raise trouble(error, self._client.api.base_url) from error
+
+    def put(self, container_id: str, path: str, content: bytes, mode: int) -> None:
+        """Write a file of root's into a folder of a container, whether it runs or not. Raises LabError."""
+        folder, _, name = path.rpartition("/")
+        archive = io.BytesIO()
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode, entry.mtime = len(content), mode, int(time.time())
+            tar.addfile(entry, io.BytesIO(content))
+        self._ask(lambda: self._client.api.put_archive(container_id, folder, archive.getvalue()))
 
     def images(self, name: str) -> list[str]:
         """Return the local images of that name, as NAME:TAG. Raises LabError."""

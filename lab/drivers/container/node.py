@@ -17,6 +17,7 @@ PATIENCE = 90.0
 KUBECONFIG = "/etc/kubernetes/admin.conf"
 _KILL_AFTER = 1.0
 _IN_PLACE = 'cd /root 2>/dev/null; exec "$@"'
+_LOGIN = ("bash", "--login")
 _DAEMON_WORDS = (
     "Error response from daemon",
     "Error: No such container",
@@ -56,11 +57,12 @@ class ContainerNode:
         engine: Callable[[], Engine],
         api_port: int = 6443,
         env: Mapping[str, str] | None = None,
+        prepare: str = "",
         again: str = "cks-lab status",
     ) -> None:
         """`container`: its id. `api_port`: where the API server listens in it. `env`: what commands there have beside.
 
-        `again`: the command that starts the lab again.
+        `prepare`: what is done there before any, in sh. `again`: the command that starts the lab again.
         """
         self._lab = lab
         self._name = name
@@ -68,6 +70,9 @@ class ContainerNode:
         self._engine = engine
         self._api_port = api_port
         self._env = {"KUBECONFIG": KUBECONFIG, **(env or {})}
+        self._in_place = f"{prepare}\n{_IN_PLACE}" if prepare else _IN_PLACE
+        # A login shell would set PATH anew, and lose what was prepared.
+        self._shell = _LOGIN[:1] if prepare else _LOGIN
         self._again = again
         self._files = ContainerFiles(lambda: self._exec(["sh"]), lab, self.gone)
         self._api = ApiPort(lab, kubeconfig, self._published)
@@ -102,7 +107,7 @@ class ContainerNode:
         options = self._options()
         if not command:
             options += ["--env", f"PROMPT_COMMAND={_AT_PROMPT}"]
-        inner = ["sh", "-c", _IN_PLACE, "sh", *(command or ["bash", "--login"])]
+        inner = ["sh", "-c", self._in_place, "sh", *(command or self._shell)]
         return ["sh", "-c", _ENTER, "sh", *options, self._container, *inner]
 
     def run(self, argv: Sequence[str], *, timeout: float, stdin: bytes | None = None) -> procs.Completed:
@@ -114,7 +119,7 @@ class ContainerNode:
         limit = ["timeout", "--signal=KILL", f"{timeout + _KILL_AFTER:g}"]
         try:
             done = procs.run(
-                self._exec([*limit, "sh", "-c", _IN_PLACE, "sh", *argv]), timeout=timeout, stdin=stdin, check=False
+                self._exec([*limit, "sh", "-c", self._in_place, "sh", *argv]), timeout=timeout, stdin=stdin, check=False
             )
         except LabError as error:
             if error.message.startswith("no end"):

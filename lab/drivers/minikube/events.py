@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ...errors import LabError
+from ...procs import Completed
 
 _TYPE = "io.k8s.sigs.minikube."
 
@@ -120,6 +121,14 @@ class Reader:
         self._errors: list[Event] = []
         self.warnings: list[str] = []
 
+    @classmethod
+    def of(cls, done: Completed) -> Reader:
+        """Read a run that has ended."""
+        reader = cls()
+        for line in done.text.splitlines():
+            reader.read(line)
+        return reader
+
     def read(self, line: str) -> str | None:
         """Take a line; return what there is to show of the phase (see `phase`), or None if nothing is new."""
         event = parse(line)
@@ -148,16 +157,16 @@ class Reader:
         return found[-1] if found else None
 
 
-def failed(what: str, reader: Reader, exit_code: int, stderr: str, hint: str) -> LabError:
+def failed(what: str, reader: Reader, done: Completed, hint: str = "") -> LabError:
     """Return the error of a run that failed. `what`: the sentence's begin; `hint`: the next command, if no better one.
 
-    `stderr` tells where no event does.
+    Standard error tells where no event does.
     """
     event = reader.failure
     if event is None:
-        words = stderr.strip().splitlines()
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
         said = f": {_cut(words[-1])}" if words else ""
-        return LabError(f"{what}: minikube ended with {exit_code}{said}", hint)
+        return LabError(f"{what}: minikube ended with {done.exit_code}{said}", hint)
     name = f" ({event.name})" if event.exit_code is not None else ""
     advice = _HINTS.get(event.name) or event.advice
     return LabError(f"{what}: {_cut(event.message)}{name}", "; ".join(filter(None, (advice, event.url, hint))))
