@@ -14,6 +14,7 @@ from .collector import facts
 from .collector.host import Answer, Host, Missing, NoAccess, NoAnswer, Stat, Unreadable
 
 _TAIL_TIMEOUT = 60.0
+_READY_TIMEOUT = 3.0
 
 
 class Response(Protocol):
@@ -116,8 +117,20 @@ class NodeHost(Host):
 
 
 def containers(node: Node, *, newest_only: bool = False) -> list[dict[str, Any]] | None:
-    """Return the API server's containers, newest first (see `facts.containers`); None where crictl does not answer."""
+    """Return the API server's containers, newest first (see `facts.containers`).
+
+    Where crictl does not answer, those that run are found as processes. None: not even so is the one found that
+    answers.
+    """
+    host = NodeHost(node)
     try:
-        return facts.containers(NodeHost(node), newest_only)
+        return facts.containers(host, newest_only)
     except NoAnswer:
-        return None
+        found = facts.processes(host)
+    if found:
+        return found
+    try:
+        host.request("GET", "/readyz", None, {}, _READY_TIMEOUT)
+    except (NoAnswer, NoAccess):
+        return []
+    return None
