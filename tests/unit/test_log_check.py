@@ -17,6 +17,8 @@ from checkers.kube.logs.judged import LineJudge
 
 BEGAN = datetime(2026, 11, 23, 10, 0, 0, tzinfo=UTC)
 DEV = "/api/v1/namespaces/dev"
+BODY = {"kind": "ConfigMap", "apiVersion": "v1", "metadata": {"name": "a", "namespace": "dev"}}
+OPTIONS = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/__internal", "propagationPolicy": "Background"}
 Event = dict[str, Any]
 
 
@@ -169,8 +171,10 @@ def test_managed_fields_are_omitted_where_the_policy_says_but_for_a_raw_patch() 
     by = load_policy(
         b"apiVersion: audit.k8s.io/v1\nkind: Policy\nomitManagedFields: true\nrules:\n- level: RequestResponse\n"
     )
-    body = {"metadata": {"managedFields": [{"manager": "x"}]}}
-    plain: Event = {"metadata": {"annotations": {"a": '{"managedFields":[]}'}}, "managedFields": []}
+    metadata = {"name": "a", "namespace": "dev"}
+    body = BODY | {"metadata": metadata | {"managedFields": [{"manager": "x"}]}}
+    annotated = metadata | {"annotations": {"a": '{"managedFields":[]}'}}
+    plain: Event = BODY | {"metadata": annotated, "managedFields": []}
     update = {"verb": "update", "level": "RequestResponse"}
     assert told(check(request(0, **update, requestObject=plain, responseObject=body), by)) == [("managed-fields", 2)]
     assert check(request(0, **update, requestObject=plain, responseObject=plain), by).counts == {}
@@ -189,15 +193,15 @@ def test_managed_fields_are_omitted_where_the_policy_says_but_for_a_raw_patch() 
     ("verb", "code", "bodies", "kind"),
     [
         ("get", 200, {}, "body-missing"),
-        ("update", 200, {"responseObject": {}}, "body-missing"),
-        ("update", 200, {"requestObject": {}}, "body-missing"),
-        ("update", 200, {"requestObject": {}, "responseObject": {}}, None),
+        ("update", 200, {"responseObject": BODY}, "body-missing"),
+        ("update", 200, {"requestObject": BODY}, "body-missing"),
+        ("update", 200, {"requestObject": BODY, "responseObject": BODY}, None),
         ("update", 403, {"responseObject": {}}, None),
         ("update", 400, {}, None),
         ("patch", 415, {"responseObject": {}}, None),
-        ("delete", 200, {"responseObject": {}}, None),
-        ("delete", 200, {"requestObject": {}, "responseObject": {}}, None),
-        ("get", 200, {"requestObject": {}, "responseObject": {}}, "body-unexpected"),
+        ("delete", 200, {"responseObject": BODY}, None),
+        ("delete", 200, {"requestObject": OPTIONS, "responseObject": BODY}, None),
+        ("get", 200, {"requestObject": BODY, "responseObject": BODY}, "body-unexpected"),
         ("update", 200, {"annotations": {"audit.k8s.io/truncated": "true"}}, None),
     ],
 )
@@ -213,8 +217,8 @@ def test_bodies_of_an_aggregated_api_are_not_logged() -> None:
 
 
 def test_no_body_above_the_level_and_none_when_nothing_was_read() -> None:
-    assert told(check(request(0, responseObject={}))) == [("body-above-level", 2)]
-    events = request(0, level="RequestResponse", responseObject={})
+    assert told(check(request(0, responseObject=BODY))) == [("body-above-level", 2)]
+    events = request(0, level="RequestResponse", responseObject=BODY)
     events[0]["requestObject"] = {}
     report = check(events, EVERYTHING)
     assert ("body-unexpected", 1) in told(report)
@@ -296,7 +300,9 @@ def test_stages_come_once_and_in_order() -> None:
     first, last = request(0)
     assert told(check([last, first])) == [("stage-order", 2)]
     assert told(check([first, last, last])) == [("stage-twice", 3)]
-    assert told(check([first, last, last | {"stage": "Panic"}])) == [("stage-order", 3)]
+    assert told(check([first, last, last | {"stage": "Panic", "responseStatus": {"metadata": {}, "code": 500}}])) == [
+        ("stage-order", 3)
+    ]
     other = last | {"user": {"username": "bob", "groups": ["system:authenticated"]}}
     assert told(check([first, other])) == [("stages-differ", 2)]
 

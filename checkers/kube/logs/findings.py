@@ -129,6 +129,7 @@ _ALL: Final = (
     Kind("audit-id-again", "warning", "with an auditID that another request had", "a client may set its Audit-ID"),
     Kind("audit-id", "warning", "whose auditID is no UUID", "a client may set its Audit-ID"),
     Kind("written", "warning", "not as a kube-apiserver writes them", "by hand, or by what collects the log"),
+    Kind("user-odd", "warning", "by a user that nobody is by default", "only odd authenticators know such a user"),
     Kind("allow-missing", "warning", "answered well without a word of who allowed it", ""),
     Kind("legacy", "warning", "in the legacy format", "it does not say at which level: use --audit-log-format=json"),
     Kind("unreadable", "warning", "that cannot be read", "a crash or a full disk cuts lines; so does an editor"),

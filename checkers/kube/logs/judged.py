@@ -15,20 +15,22 @@ from typing import Final
 import msgspec
 
 from checkers.kube.audit_policy import Policy
+from checkers.kube.logs.bodies import Bodies, has_managed_fields
 from checkers.kube.logs.files import normal_time
 from checkers.kube.logs.findings import Problem
 from checkers.kube.logs.line import (
     LogLine,
+    address_problem,
+    answer,
     decode_line,
     encode_line,
     has_unescaped,
     is_there,
-    status_code,
     strangeness,
     unreadable,
 )
 from checkers.kube.logs.request import RECEIVED
-from checkers.kube.logs.verdict import EventJudge, Verdict, managed_fields
+from checkers.kube.logs.verdict import EventJudge, Verdict
 
 #: A line longer than this is passed over: the API server never writes one.
 LONGEST_LINE: Final = 64 << 20
@@ -72,7 +74,7 @@ class LineJudge:
 
     def __init__(self, policy: Policy) -> None:
         self._judge = EventJudge(policy)
-        self._known: dict[tuple[object, ...], tuple[int, int]] = {}
+        self._known: dict[tuple[object, ...], tuple[int, int, Bodies | None]] = {}
         self._alike: dict[tuple[bytes, bytes, bytes], _Alike] = {}
         self._indices: dict[Verdict, int] = {}
         self._verdicts: list[Verdict] = []
@@ -172,7 +174,7 @@ class LineJudge:
         if (not event.auditID and not event.stage) or (not event.level and not event.kind):
             self._no_event(Problem("not-an-event", unreadable(line).message))
             return
-        index, asked = self._verdict(event)
+        index, asked, bodies = self._verdict(event)
         received, text, audit_id, stage = (
             event.requestReceivedTimestamp,
             event.stageTimestamp,
@@ -181,8 +183,12 @@ class LineJudge:
         )
         received_second, second = self._second(received), self._second(text)
         problems: tuple[Problem, ...] = ()
+        address = address_problem(bytes(event.sourceIPs))
+        contradicted = bodies.problem(event) if bodies is not None else None
         if (
             encode_line(event) != line
+            or address is not None
+            or contradicted is not None
             or has_unescaped(line)
             or _UUID.fullmatch(audit_id) is None
             or len(text) != 27
@@ -192,7 +198,8 @@ class LineJudge:
             or (stage == RECEIVED and text != received)
             or (_MANAGED in line and self._verdicts[index].omits_managed_fields)
         ):
-            problems = tuple(self._problems(event, line, self._verdicts[index], received_second, second))
+            found = self._problems(event, line, self._verdicts[index], received_second, second)
+            problems = (*found, *(problem for problem in (address, contradicted) if problem is not None))
             received, text = normal_time(received) or received, normal_time(text) or text
         elif shape is not None and not is_there(event.requestObject) and not is_there(event.responseObject):
             begin, times = len(shape[0]) + 11, line.rfind(_RECEIVED) + len(_RECEIVED)
@@ -204,8 +211,8 @@ class LineJudge:
             (piece.lines, index, audit_id, stage, received, text, received_second, second, asked, problems)
         )
 
-    def _verdict(self, event: LogLine) -> tuple[int, int]:
-        """Return the index of the verdict on an event, and what tells its request from others."""
+    def _verdict(self, event: LogLine) -> tuple[int, int, Bodies | None]:
+        """Return the index of the verdict on an event, what tells its request from others, and what its bodies are."""
         key = (
             event.level,
             event.stage,
@@ -213,7 +220,7 @@ class LineJudge:
             bytes(event.requestURI),
             bytes(event.user),
             bytes(event.objectRef),
-            status_code(bytes(event.responseStatus)),
+            answer(bytes(event.responseStatus)),
             bytes(event.annotations),
             is_there(event.requestObject),
             is_there(event.responseObject),
@@ -228,7 +235,7 @@ class LineJudge:
         if found is None:
             if len(self._known) >= _REMEMBERED:
                 self._known.clear()
-            verdict = self._judge.verdict(event)
+            verdict, bodies = self._judge.verdict(event)
             index = self._indices.get(verdict)
             if index is None:
                 index = self._indices[verdict] = len(self._verdicts)
@@ -236,7 +243,7 @@ class LineJudge:
             # No hash(): another process gives another one.
             asked = zlib.crc32(b"%b %b" % (bytes(event.requestURI), bytes(event.user)))
             asked = zlib.crc32(f"{event.verb} {event.level}".encode("utf-8", "replace"), asked)
-            found = self._known[key] = index, asked
+            found = self._known[key] = index, asked, bodies
         return found
 
     def _problems(
@@ -258,8 +265,11 @@ class LineJudge:
                     found.append(Problem("written", f"the time {time} has not six decimals and a Z"))
             if event.stage == RECEIVED and text != received:
                 found.append(Problem("time", f"at RequestReceived both times are one, not {received} and {text}"))
-        problem = managed_fields(event, verdict) if verdict.omits_managed_fields and _MANAGED in line else None
-        return [*found, problem] if problem is not None else found
+        if verdict.omits_managed_fields and _MANAGED in line:
+            name = has_managed_fields(event, keeps_patch=verdict.keeps_patch)
+            if name is not None:
+                found.append(Problem("managed-fields", f"{name} has managedFields", verdict.rule, verdict.policy_line))
+        return found
 
     def _second(self, text: str) -> int:
         """Return the second of a time since 1970; -1 where it is no RFC 3339 time."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from typing import Final
+from ipaddress import ip_address
+from typing import Final, NamedTuple
 
 import msgspec
 
@@ -73,6 +74,7 @@ _TIMES: Final = ("requestReceivedTimestamp", "stageTimestamp")
 _UNESCAPED: Final = re.compile(rb"[<>&]|\xe2\x80[\xa8\xa9]")
 _LEGACY: Final = re.compile(rb'\S+ AUDIT: id="[^"]*" stage="(\w*)"')
 _NAMED: Final = 3
+_EMPTY: Final = (b'""', b"[]", b"{}", b"null")
 
 decode_line = msgspec.json.Decoder(LogLine).decode
 """Read a line. Raises msgspec.MsgspecError or UnicodeDecodeError for what is no event."""
@@ -132,7 +134,8 @@ def nested_strangeness(raw: bytes, known: tuple[str, ...], what: str) -> str | N
         return f"unknown field {unknown[0]!r} in {what}"
     if sorted(fields, key=known.index) != list(fields):
         return f"the fields of {what} are in another order"
-    return None
+    empty = next((name for name, value in fields.items() if bytes(value) in _EMPTY), None)
+    return None if empty is None else f"{empty} of {what} is there, and empty"
 
 
 def unreadable(line: bytes) -> Problem:
@@ -178,12 +181,47 @@ def _shown(line: bytes, most: int = 60) -> str:
     return text + ("…" if len(line) > most else "")
 
 
+class Answer(NamedTuple):
+    """How a request was answered. `code` None: it is not said. `closed_early`: nobody was there to be answered."""
+
+    code: int | None
+    closed_early: bool = False
+
+
 @lru_cache(maxsize=10_000)
-def status_code(raw: bytes) -> int | None:
-    """Return the code of a responseStatus as it stands; None where it has none."""
+def answer(raw: bytes) -> Answer:
+    """Return what a responseStatus says. Source: apiserver/pkg/endpoints/filters/audit.go."""
     try:
         status = msgspec.json.decode(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return None
-    code = status.get("code") if isinstance(status, dict) else None
-    return code if isinstance(code, int) and not isinstance(code, bool) else None
+        return Answer(None)
+    if not isinstance(status, dict):
+        return Answer(None)
+    code = status.get("code")
+    return Answer(
+        code if isinstance(code, int) and not isinstance(code, bool) else None,
+        status.get("message") == "Connection closed early",
+    )
+
+
+@lru_cache(maxsize=10_000)
+def address_problem(raw: bytes) -> Problem | None:
+    """Say what is wrong with the sourceIPs as they stand (b"" where there are none). Source: apimachinery SourceIPs."""
+    if raw in (b"", b"null"):
+        return Problem("written", "no sourceIPs, which only a request over an IPv6 link-local address has not")
+    try:
+        addresses = msgspec.json.decode(raw, type=list[str])
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return Problem("field", f"sourceIPs are no texts: {_shown(raw)}")
+    if not addresses:
+        return Problem("written", "sourceIPs is there, and empty")
+    wrong = next((address for address in addresses if not _is_address(address)), None)
+    return None if wrong is None else Problem("field", f"{wrong[:60]!r} in sourceIPs is no IP address")
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return "%" not in text

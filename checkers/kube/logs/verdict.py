@@ -9,18 +9,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
 from checkers.kube.audit_policy import STAGES, Decision, Level, Policy
 from checkers.kube.builtin_resources import builtin_resources
+from checkers.kube.logs.bodies import Bodies
 from checkers.kube.logs.decisions import Decisions
 from checkers.kube.logs.event import API_SERVER, starts_with
 from checkers.kube.logs.findings import Problem
-from checkers.kube.logs.line import LogLine, encode_line, is_there, missing_fields, nested_strangeness, status_code
+from checkers.kube.logs.line import Answer, LogLine, answer, encode_line, is_there, missing_fields, nested_strangeness
 from checkers.kube.logs.request import (
     COMPLETE,
+    PANIC,
     RECEIVED,
     REF_FIELDS,
     STARTED,
@@ -42,8 +44,22 @@ _LEVELS: Final = {"Metadata": Level.METADATA, "Request": Level.REQUEST, "Request
 _CONNECT: Final = frozenset(("exec", "attach", "portforward", "proxy", "log"))
 _READS: Final = frozenset(("get", "list", "watch", "proxy"))
 _WRITES: Final = frozenset(("create", "update", "patch"))
+_DECODED: Final = frozenset(("create", "update", "delete", "deletecollection"))
 _ANSWERED: Final = frozenset(("get", "list", "create", "update", "patch", "delete", "deletecollection"))
 _DONE: Final = (200, 201, 202)
+# How a built-in resource answers with success what is no stream. Source: apiserver/pkg/endpoints/handlers.
+_CODES: Final = {
+    "get": (200,),
+    "list": (200,),
+    "create": (201,),
+    "update": (200, 201),
+    "patch": (200, 201),
+    "delete": (200, 202),
+    "deletecollection": (200, 202),
+}
+_PANICKED: Final = 500
+_ANONYMOUS: Final = "system:anonymous"
+_UNAUTHENTICATED: Final = ("system:unauthenticated",)
 _DECISION: Final = "authorization.k8s.io/decision"
 _TRUNCATED: Final = "audit.k8s.io/truncated"
 _REMEMBERED: Final = 20_000
@@ -75,16 +91,17 @@ class EventJudge:
 
     def __init__(self, policy: Policy) -> None:
         self._decisions = Decisions(policy)
-        self._users: dict[bytes, tuple[Who, str | None]] = {}
+        self._users: dict[bytes, tuple[Who, tuple[Problem, ...]]] = {}
         self._requests: dict[tuple[bytes, str], RequestInfo] = {}
 
-    def _user(self, raw: bytes) -> tuple[Who, str | None]:
-        """Return the user, and in what it is not as a kube-apiserver writes it. Raises UnusableField."""
+    def _user(self, raw: bytes) -> tuple[Who, tuple[Problem, ...]]:
+        """Return the user, and what is strange about it. Raises UnusableField."""
         found = self._users.get(raw)
         if found is None:
             if len(self._users) >= _REMEMBERED:
                 self._users.clear()
-            found = self._users[raw] = (who(raw), nested_strangeness(raw, USER_FIELDS, "user"))
+            asker = who(raw)
+            found = self._users[raw] = (asker, tuple(_strange_user(asker, raw)))
         return found
 
     def _asked(self, uri: bytes, verb: str) -> RequestInfo:
@@ -97,13 +114,13 @@ class EventJudge:
             found = self._requests[key] = asked_for(uri_text(uri), verb)
         return found
 
-    def verdict(self, event: LogLine) -> Verdict:
-        """Return what is to say of an event, but for its auditID, its times and what is in its bodies."""
+    def verdict(self, event: LogLine) -> tuple[Verdict, Bodies | None]:
+        """Return what is to say of an event, but for its auditID, times, addresses; and what its bodies have to be."""
         missing = missing_fields(event)
         problems = [Problem("field", f"{name} is missing") for name in missing]
         problems += _header(event)
         if {"requestURI", "verb", "user"} & set(missing):
-            return Verdict(tuple(problems))
+            return Verdict(tuple(problems)), None
         assert event.verb is not None
         try:
             asker, strange = self._user(bytes(event.user))
@@ -111,16 +128,21 @@ class EventJudge:
             notes = _annotations(event)
             info = self._asked(bytes(event.requestURI), event.verb)
         except UnusableField as error:
-            return Verdict((*problems, Problem("field", str(error))))
-        problems += [Problem("written", words) for words in (strange, odd) if words is not None]
+            return Verdict((*problems, Problem("field", str(error)))), None
+        problems += [*strange, *([Problem("written", odd)] if odd is not None else [])]
         contradicted = [Problem("uri", text) for text in contradictions(info, event.verb, ref, stage=event.stage)]
         problems += contradicted
-        code = status_code(bytes(event.responseStatus)) if is_there(event.responseStatus) else None
+        answered = answer(bytes(event.responseStatus)) if is_there(event.responseStatus) else Answer(None)
+        code = answered.code
         problems += _at_stage(event, asker, info, code, notes)
-        problems += _bodies(event, info, code, notes)
+        if not answered.closed_early:
+            problems += _bodies(event, info, code, notes)
         decision = self._decisions.of(attributes(asker, info))
         by_policy = [] if contradicted else list(_by_policy(event, asker, info, decision))
         fits = not by_policy and not problems and asker.name is not None
+        done = code in _DONE and not answered.closed_early and not _is_stream(info)
+        builtin = (info.group, info.resource) in builtin_resources()
+        bodies = Bodies(info, ref, event.verb in _DECODED) if done and builtin and ref is not None else None
         return Verdict(
             problems=(*problems, *by_policy),
             stages=decision.stages if fits else (),
@@ -132,7 +154,18 @@ class EventJudge:
             lease=_lease(event, info, code),
             rule=decision.rule.index if decision.rule else None,
             policy_line=decision.rule.line if decision.rule else None,
-        )
+        ), bodies
+
+
+def _strange_user(asker: Who, raw: bytes) -> Iterator[Problem]:
+    """Yield in what a user is not as a kube-apiserver knows and writes it."""
+    words = nested_strangeness(raw, USER_FIELDS, "user")
+    if words is not None:
+        yield Problem("written", words)
+    if asker.name == _ANONYMOUS and asker.groups != _UNAUTHENTICATED:
+        yield Problem("user-odd", f"{_ANONYMOUS} in {', '.join(asker.groups) or 'no group'}")
+    if asker.name == "":
+        yield Problem("user-odd", f"a user without a name, in {', '.join(asker.groups)}")
 
 
 def _header(event: LogLine) -> Iterator[Problem]:
@@ -186,6 +219,8 @@ def _at_stage(
         yield Problem("field", f"no code of the response at {stage}")
     elif not 100 <= code <= 599:
         yield Problem("field", f"{code} is no code of a response")
+    elif stage == PANIC and code != _PANICKED:
+        yield Problem("field", f"{code} at Panic: that is answered with {_PANICKED}")
     if asker.name is None:
         if stage != STARTED:
             yield Problem("user", f"no user at {stage}: a request without one has only an event at ResponseStarted")
@@ -227,7 +262,10 @@ def _bodies(event: LogLine, info: RequestInfo, code: int | None, notes: dict[str
         return
     if (info.group, info.resource) not in builtin_resources():
         return
-    stream = info.verb in ("watch", "proxy") or info.subresource in _CONNECT
+    stream = _is_stream(info)
+    expected = _CODES.get(info.verb)
+    if not stream and expected is not None and code is not None and 200 <= code < 300 and code not in expected:
+        yield Problem("field", f"{_what(info)} answered with {code}, not {' or '.join(map(str, expected))}")
     if has_request and (stream or info.verb in _READS):
         yield Problem("body-unexpected", f"requestObject of a {_what(info)}, which has none")
     if has_response and stream and code is not None and code < 300:
@@ -238,6 +276,10 @@ def _bodies(event: LogLine, info: RequestInfo, code: int | None, notes: dict[str
         yield Problem("body-missing", f"no requestObject of a {_what(info)} at level {level}, answered with {code}")
     if level >= Level.REQUEST_RESPONSE and info.verb in _ANSWERED and not has_response:
         yield Problem("body-missing", f"no responseObject of a {_what(info)} at level {level}, answered with {code}")
+
+
+def _is_stream(info: RequestInfo) -> bool:
+    return info.verb in ("watch", "proxy") or info.subresource in _CONNECT
 
 
 def _what(info: RequestInfo) -> str:
@@ -265,39 +307,6 @@ def _by_policy(event: LogLine, asker: Who, info: RequestInfo, decision: Decision
         if event.stage not in decision.stages:
             by = f"rule {index} (line {line})" if event.stage in rule.omit_stages else "the policy"
             yield Problem("stage-omitted", f"{by} omits {event.stage}: {words}", index, line)
-
-
-def managed_fields(event: LogLine, verdict: Verdict) -> Problem | None:
-    """Say whether a body has managedFields that the policy omits. A raw patch keeps its own."""
-    bodies = [("responseObject", event.responseObject)]
-    if not verdict.keeps_patch:
-        bodies.append(("requestObject", event.requestObject))
-    for name, raw in bodies:
-        if is_there(raw) and _has_managed_fields(raw):
-            rule, line = verdict.rule, verdict.policy_line
-            return Problem("managed-fields", f"{name} has managedFields", rule, line)
-    return None
-
-
-def _has_managed_fields(raw: msgspec.Raw) -> bool:
-    try:
-        body = msgspec.json.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-        return False
-    if not isinstance(body, dict):
-        return False
-    items, rows = body.get("items"), body.get("rows")
-    found: list[Any] = [body]
-    if isinstance(items, list) and str(body.get("kind", "")).endswith("List"):
-        found += items
-    if isinstance(rows, list) and body.get("kind") == "Table":
-        found += [row.get("object") for row in rows if isinstance(row, dict)]
-    return any(isinstance(one, dict) and bool(_of(one, "metadata").get("managedFields")) for one in found)
-
-
-def _of(body: dict[str, Any], name: str) -> dict[str, Any]:
-    value = body.get(name)
-    return value if isinstance(value, dict) else {}
 
 
 def _starts(ref: ObjectRef | None, verb: str) -> bool:
