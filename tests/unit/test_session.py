@@ -25,6 +25,8 @@ _T = TypeVar("_T")
 
 @pytest.fixture(autouse=True)
 def fake_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [*DRIVERS]:
+        monkeypatch.delitem(DRIVERS, name)
     monkeypatch.setitem(DRIVERS, "sandbox", "tests.fakes:FakeDriver")
 
 

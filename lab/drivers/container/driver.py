@@ -21,7 +21,7 @@ from ...home import Home, made
 from ...overlay import Overlay
 from ..base import DriverInfo, Lab, LabSpec, Progress, silent
 from .engine import Container, Engine
-from .first_state import FirstState, await_api
+from .first_state import FirstState, await_api, comes_up
 from .node import ContainerNode
 from .record import Record, RecordFolder, Records
 from .steps import Steps
@@ -35,6 +35,7 @@ LAYING = (FILES, APISERVER, KUBECTL)
 """The steps that follow however the cluster came to be."""
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _KUBECTL_LIMIT = 60.0
+_WAKE_LIMIT = 60.0
 _LOOK_TIMEOUT = 5.0
 
 
@@ -282,7 +283,9 @@ class ContainerDriver(ABC):
         """See the node through to kubectl's answer. `broken_is_fine`: a learner's API server may well be down."""
         apiserver: dict[str, str] = {}
         try:
-            await_api(node, node.lab, steps.note, limit=60.0 if broken_is_fine else None)
+            if broken_is_fine and not comes_up(node):
+                raise LabError("the kubelet refuses the manifest of the API server")
+            await_api(node, node.lab, steps.note, limit=_WAKE_LIMIT if broken_is_fine else None)
             said = json.loads(node.api.request("GET", "/version").body)
             apiserver = {"apiserver": str(said.get("gitVersion", ""))}
             steps.begin(KUBECTL)

@@ -14,6 +14,10 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from checkers.evidence import Missing, NotAFile, Unreadable
+from checkers.kube.goyaml.nodes import TooBig
+from checkers.kube.pods.folder import folder_pods, read_folder
+
 from ...errors import LabError
 from ...home import made, write_whole
 from ...overlay import MANIFEST, Overlay
@@ -265,6 +269,15 @@ def await_api(
             )
         say(said)
         time.sleep(_POLL)
+
+
+def comes_up(node: ContainerNode) -> bool:
+    """Say whether the manifests have an API server that the kubelet takes: else none is to be waited for."""
+    folder = MANIFEST.rpartition("/")[0]
+    try:
+        return bool(folder_pods(read_folder(node.files, folder), "node", path=folder).api_servers())
+    except (Missing, NotAFile, Unreadable, TooBig):
+        return False
 
 
 def _last_words(node: ContainerNode) -> str:
