@@ -35,7 +35,7 @@ LAYING = (FILES, APISERVER, KUBECTL)
 """The steps that follow however the cluster came to be."""
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _KUBECTL_LIMIT = 60.0
-_WAKE_LIMIT = 60.0
+WAKE_LIMIT = 60.0
 _LOOK_TIMEOUT = 5.0
 
 
@@ -97,11 +97,15 @@ class ContainerDriver(ABC):
         """Return what a lab's cluster is called."""
         return f"cks-lab-{lab}"
 
-    def _wake(self, folder: RecordFolder, record: Record, containers: Sequence[Container], steps: Steps) -> None:
-        """Start a cluster that has stopped. Raises LabError."""
+    def _wake(self, folder: RecordFolder, record: Record, containers: Sequence[Container], steps: Steps) -> float:
+        """Start a cluster that has stopped; return the seconds that its API server is worth waiting for.
+
+        Raises LabError.
+        """
         for container in containers:
             if not container.running:
                 self._engine().start(container.id)
+        return WAKE_LIMIT
 
     def _asleep(self, record: Record, container: Container) -> str:
         """Say why Kubernetes does not run in a container that does; "" where it does."""
@@ -271,21 +275,21 @@ class ContainerDriver(ABC):
             containers = [
                 each for each in self._containers(self._engine(), record.cluster) if each.id in record.containers
             ]
-            self._wake(folder, record, containers, steps)
+            limit = self._wake(folder, record, containers, steps)
             node = self._node(folder, record)
             node.close()
             steps.begin(APISERVER)
-            record = self._up(folder, node, steps, broken_is_fine=True)
+            record = self._up(folder, node, steps, limit)
         steps.done()
         return self._look(folder, record)
 
-    def _up(self, folder: RecordFolder, node: ContainerNode, steps: Steps, *, broken_is_fine: bool = False) -> Record:
-        """See the node through to kubectl's answer. `broken_is_fine`: a learner's API server may well be down."""
+    def _up(self, folder: RecordFolder, node: ContainerNode, steps: Steps, limit: float | None = None) -> Record:
+        """See the node through to kubectl's answer. `limit`: wait no longer; a learner's API server may be down."""
         apiserver: dict[str, str] = {}
         try:
-            if broken_is_fine and not comes_up(node):
+            if limit is not None and not comes_up(node):
                 raise LabError("the kubelet refuses the manifest of the API server")
-            await_api(node, node.lab, steps.note, limit=_WAKE_LIMIT if broken_is_fine else None)
+            await_api(node, node.lab, steps.note, limit=limit)
             said = json.loads(node.api.request("GET", "/version").body)
             apiserver = {"apiserver": str(said.get("gitVersion", ""))}
             steps.begin(KUBECTL)
@@ -293,9 +297,10 @@ class ContainerDriver(ABC):
             if done.exit_code:
                 words = done.stderr.decode("utf-8", "replace").strip()
                 raise LabError(f"kubectl on the node of {node.lab} says: {words}", f"cks-lab stop --lab {node.lab}")
-        except (LabError, ValueError):
-            if not broken_is_fine:
+        except (LabError, ValueError) as error:
+            if limit is None:
                 raise
+            steps.begin(KUBECTL, f"not yet: {error.message if isinstance(error, LabError) else error}")
         return folder.update(ready=True, started=self._now().isoformat(), **apiserver)
 
     def _remove(self, folder: RecordFolder, record: Record) -> None:

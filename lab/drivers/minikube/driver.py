@@ -22,7 +22,7 @@ from ...overlay import MANIFEST
 from ...procs import Completed
 from ..base import DriverInfo, LabSpec
 from ..container import machine
-from ..container.driver import ContainerDriver
+from ..container.driver import WAKE_LIMIT, ContainerDriver
 from ..container.engine import Container, Engine
 from ..container.record import Record, RecordFolder
 from ..container.steps import Steps
@@ -42,7 +42,7 @@ _ADMINS = ("/etc/kubernetes/super-admin.conf", "/etc/kubernetes/admin.conf")
 _ASK_TIMEOUT = 10.0
 _START_TIMEOUT = 1800.0
 _DELETE_TIMEOUT = 180.0
-_WAKE_WAIT = 60
+_WAKE_WAIT = 40
 """Seconds that minikube may wait for a learner's API server, which may be down: it fails then, and the node runs."""
 _WAITING = ("Verifying Kubernetes", "Enabling Addons")
 _VERSION = re.compile(r"v?\d+\.\d+(\.\d+)?")
@@ -170,7 +170,7 @@ class MinikubeDriver(ContainerDriver):
 
     # How it goes on.
 
-    def _wake(self, folder: RecordFolder, record: Record, containers: Sequence[Container], steps: Steps) -> None:
+    def _wake(self, folder: RecordFolder, record: Record, containers: Sequence[Container], steps: Steps) -> float:
         """Start a cluster again with the flags it was made with, and see that the learner's manifest is what it was.
 
         Docker alone wakes a node without its kubelet. A container that is gone cannot be made again by minikube: it
@@ -195,6 +195,9 @@ class MinikubeDriver(ContainerDriver):
         if kept is not None and self._engine().file(node, MANIFEST) != kept:
             steps.note("minikube wrote the API server's manifest anew: yours is put back")
             self._engine().put(node, MANIFEST, kept, 0o600)
+            return WAKE_LIMIT
+        # What minikube has waited for in vain is not waited for once more.
+        return 1.0 if done.exit_code else WAKE_LIMIT
 
     def _only_waited(self, reader: Reader, node: str) -> bool:
         """Say whether a start failed at nothing but waiting for the API server, which may be what the learner broke."""
