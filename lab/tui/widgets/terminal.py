@@ -18,6 +18,8 @@ from textual.message import Message
 from textual.strip import Strip
 from textual_tty import Terminal
 
+from ..reflow import Page, Row, reflow, text
+
 __all__ = ["NodeTerminal", "Terminal"]
 
 _CONTROL = {
@@ -34,7 +36,9 @@ _RENAMED = {
 }  # fmt: skip
 """Textual's names of characters that differ from Unicode's."""
 HISTORY = 5_000
-"""Lines that are kept of what has scrolled out."""
+"""Rows that are kept of what has scrolled out."""
+_MOST_BACK = 1_000
+"""Rows of them that come back at most: to wrap so many takes no time."""
 _MODIFIER_BITS = {"shift": 1, "alt": 2, "meta": 2, "ctrl": 4}
 
 
@@ -61,21 +65,59 @@ class NodeTerminal(Terminal):  # type: ignore[misc]  # the library carries no ty
 
     def __init__(self, argv: Sequence[str], *, id: str | None = None) -> None:
         super().__init__(command=list(argv), id=id)
-        self._history: deque[str] = deque(maxlen=HISTORY)
+        self._history: deque[Row] = deque(maxlen=HISTORY)
+        self._pushed = 0
+        """How many rows at the end of the history left the page since it got smaller: they come back when it grows."""
         page = self.board.blitter.primary_buffer
-        self._scroll_page = page.scroll_region_up
-        page.scroll_region_up = self._scroll_up
+        self._scroll_page, self._resize_page = page.scroll_region_up, page.resize
+        page.scroll_region_up, page.resize = self._scroll_up, self._resize
 
     def _scroll_up(self, top: int, bottom: int, count: int) -> None:
         """Keep the lines that leave the page at its top: the library has no memory of them."""
         page = self.board.blitter.primary_buffer
         if top == 0 and page is self.board.blitter.current_buffer:
-            self._history.extend(page.get_line_text(y).rstrip() for y in range(min(count, bottom + 1)))
+            gone = min(count, bottom + 1)
+            self._history.extend(self._rows(gone))
+            self._pushed += gone if self._pushed else 0
         self._scroll_page(top, bottom, count)
+
+    def _rows(self, count: int) -> list[Row]:
+        page = self.board.blitter.primary_buffer
+        return [Row(list(page.grid[y]), page.wrapped_lines[y]) for y in range(count)]
+
+    def _resize(self, width: int, height: int) -> None:
+        """Wrap the lines of the page for its new size: the library would cut them, and drop those at the bottom."""
+        blitter, cursor = self.board.blitter, self.board.cursor
+        page, blank = blitter.primary_buffer, blitter.primary_buffer._empty_cell
+        # Under a program that has the whole screen, the shell's cursor is the one that was saved.
+        column, row = (cursor.saved_x, cursor.saved_y) if blitter.in_alt_screen else (cursor.x, cursor.y)
+        row = min(row, page.height - 1)
+        used = max([row, *(y for y in range(page.height) if any(cell != blank for cell in page.grid[y]))]) + 1
+        back = [self._history.pop() for _ in range(min(self._pushed, len(self._history), _MOST_BACK))][::-1]
+        flowed = reflow(Page([*back, *self._rows(used)], column, row + len(back)), width, blank)
+        over = max(0, len(flowed.rows) - height)
+        # What is below the cursor goes before the cursor does.
+        over = min(over, flowed.row)
+        self._history.extend(flowed.rows[:over])
+        self._pushed = over
+        self._resize_page(width, height)
+        kept = flowed.rows[over : over + height]
+        page.grid = [row.cells for row in kept] + [[blank] * width for _ in range(height - len(kept))]
+        page.wrapped_lines = [row.goes_on for row in kept] + [False] * (height - len(kept))
+        if blitter.in_alt_screen:
+            cursor.saved_x, cursor.saved_y = flowed.column, flowed.row - over
+        else:
+            cursor.cancel_pending_wrap()
+            cursor.x, cursor.y = flowed.column, flowed.row - over
 
     def history(self) -> str:
         """Return what has scrolled out of the terminal and what is in it, as text."""
-        return "\n".join([*self._history, self.board.capture_text()])
+        if self.board.blitter.in_alt_screen:
+            return "\n".join([*text(list(self._history)), self.board.capture_text()])
+        shown = text([*self._history, *self._rows(self.board.blitter.primary_buffer.height)])
+        while shown and not shown[-1]:
+            shown.pop()
+        return "\n".join(shown)
 
     def on_mount(self) -> None:
         """Look, once the base class has tried to start the shell, whether it did."""
