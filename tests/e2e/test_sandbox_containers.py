@@ -181,7 +181,7 @@ out["words"] = Path("/tmp/log/1.log").read_text()
     stamp, stream, tag, message = out["log"].splitlines()[0].split(" ", 3)
     assert stamp.endswith("Z")
     assert (stream, tag) == ("stderr", "F")
-    assert message.startswith("etcd (lite): ")
+    assert message.startswith("etcd (stand-in): ")
 
 
 def test_a_pod_without_the_nodes_network_has_its_own(node: SandboxNode) -> None:

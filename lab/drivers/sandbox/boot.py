@@ -26,7 +26,9 @@ _TITLE_ROOM = "-" * 12_000
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What the first stage is told, as JSON on its command line. Paths are the host's, but for `executable`,
-    `import_path`, `library_path` and the second of each pair in `binds`.
+    `import_path`, `library_path`, those in `real` and the second of each pair in `binds`.
+
+    `real`: the programs of the control plane that are real ones, with their paths; `version`: Kubernetes' ("v1.34.4").
     """
 
     state: str
@@ -36,6 +38,8 @@ class Plan:
     own: tuple[str, ...]
     trees: tuple[str, ...]
     binds: tuple[tuple[str, str], ...]
+    real: dict[str, str]
+    version: str
     wrapper: tuple[str, str]
     executable: str
     import_path: str
@@ -102,7 +106,15 @@ def _become_init(plan: Plan, listener: int, leash: int) -> NoReturn:
         }
         if plan.library_path:
             environment["LD_LIBRARY_PATH"] = plan.library_path
-        told = json.dumps({"node": plan.node, "address": plan.address, "pace": plan.pace})
+        told = json.dumps(
+            {
+                "node": plan.node,
+                "address": plan.address,
+                "pace": plan.pace,
+                "real": plan.real,
+                "version": plan.version,
+            }
+        )
         arguments = ["-S", "-s", "-P", "-m", "lab.drivers.sandbox.init", told, str(listener), str(leash)]
         os.execve(plan.executable, [plan.executable, *arguments], environment)
     except OSError as error:

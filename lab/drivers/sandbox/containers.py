@@ -30,9 +30,7 @@ from .runtime import START_ERROR, ContainerError, ContainerSpec, ContainerStatus
 STORAGE = "/run/cks-lab/storage"
 PODLOGS = "/run/cks-lab/podlogs"
 
-_HIDDEN = {
-    "kube-apiserver": (Mount("/var/lib/etcd", STORAGE), Mount("/var/log/pods", PODLOGS, read_only=True)),
-}
+_HIDDEN = (Mount("/var/lib/etcd", STORAGE), Mount("/var/log/pods", PODLOGS, read_only=True))
 _HIDDEN_ENV = {"CKS_LITE_STORAGE": STORAGE, "CKS_LITE_PODLOGS": PODLOGS}
 _PATIENCE = "60"
 """Seconds; the kubelet's SIGKILL comes earlier."""
@@ -52,6 +50,20 @@ class _Container:
     kill_at: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Inside:
+    """What a container has beside what its pod says.
+
+    `hidden` mounts and environment are the lite API server's; `executable` is the real program to become, "" for ours.
+    `stands_in`: ours does, for an API server that is real, what of its work nobody else would.
+    """
+
+    hidden: tuple[Mount, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    executable: str = ""
+    stands_in: bool = False
+
+
 class Containers:
     """The node's runtime: see `Runtime` for what the kubelet may ask."""
 
@@ -62,11 +74,13 @@ class Containers:
         monotonic: Callable[[], float] = time.monotonic,
         patient: bool = False,
         address: str = "",
+        real: Mapping[str, str] | None = None,
     ) -> None:
-        """`patient`: the API server lets its clients' watches hold up its end, and tries to reach an etcd that is not
-        there, as long as the real one does. `address` is the node's, where its etcd listens beside 127.0.0.1; without
-        it the server asks for no etcd.
+        """`patient`: the lite API server lets its clients' watches hold up its end, and tries to reach an etcd that is
+        not there, as long as the real one does. `address` is the node's, where its etcd listens beside 127.0.0.1;
+        without it the server asks for no etcd. `real`: which programs are the real ones, and where the node has them.
         """
+        self._real = dict(real or {})
         pace = {"CKS_LITE_GRACE": _PATIENCE, "CKS_LITE_DIAL": "20"} if patient else {"CKS_LITE_DIAL": "1"}
         etcd = {"CKS_LITE_ETCD": f"https://127.0.0.1:2379,https://{address}:2379"} if address else {}
         self._hidden_env = {**_HIDDEN_ENV, **pace, **etcd}
@@ -192,7 +206,8 @@ class Containers:
 
     def _fork(self, container: _Container) -> None:
         spec = container.status.spec
-        for mount in _HIDDEN.get(container.program, ()):
+        inside = self._inside(container)
+        for mount in inside.hidden:
             Path(mount.host).mkdir(parents=True, exist_ok=True)
         log = None
         if spec.log_path:
@@ -210,7 +225,7 @@ class Containers:
                 os.close(fd)
             raise programs.start_error(f"fork: {error.strerror}") from error
         if pid == 0:
-            _first_fork(container, self._hidden_env, told, out_end, err_end)
+            _first_fork(container, inside, told, out_end, err_end)
         for fd in (told, out_end, err_end):
             os.close(fd)
         container.log = log
@@ -225,6 +240,15 @@ class Containers:
         finally:
             os.close(report)
         container.status = replace(container.status, state="running", pid=child, started=self._now())
+
+    def _inside(self, container: _Container) -> _Inside:
+        program, spec = container.program, container.status.spec
+        if program in self._real:
+            return _Inside(executable=self._real[program])
+        if program != "kube-apiserver":
+            return _Inside(stands_in=bool(self._real))
+        limits = {"CKS_LITE_RUN_AS": str(spec.run_as_user), "CKS_LITE_MEMORY": str(spec.memory_limit)}
+        return _Inside(_HIDDEN, {**self._hidden_env, **limits})
 
 
 def _await_start(report: int) -> int:
@@ -244,7 +268,7 @@ def _await_start(report: int) -> int:
     raise programs.start_error("the container's process ended before it was set up")
 
 
-def _first_fork(container: _Container, hidden: Mapping[str, str], told: int, out: int, err: int) -> NoReturn:
+def _first_fork(container: _Container, inside: _Inside, told: int, out: int, err: int) -> NoReturn:
     """Enter the namespaces, leave the pid namespace's first process behind, and end."""
     try:
         flags = ns.CLONE_NEWPID | ns.CLONE_NEWIPC
@@ -253,14 +277,14 @@ def _first_fork(container: _Container, hidden: Mapping[str, str], told: int, out
         ns.unshare(flags)
         pid = os.fork()
         if pid == 0:
-            _container(container, hidden, told, out, err)
+            _container(container, inside, told, out, err)
         os.write(told, f"pid {pid}\n".encode())
     except OSError as error:
         os.write(told, f"error {programs.start_error(str(error))}\n".encode())
     os._exit(0)
 
 
-def _container(container: _Container, hidden: Mapping[str, str], told: int, out: int, err: int) -> NoReturn:
+def _container(container: _Container, inside: _Inside, told: int, out: int, err: int) -> NoReturn:
     """Be the container's process."""
     spec = container.status.spec
     try:
@@ -280,7 +304,7 @@ def _container(container: _Container, hidden: Mapping[str, str], told: int, out:
         enter(
             container.status.id,
             spec.mounts,
-            _HIDDEN.get(container.program, ()),
+            inside.hidden,
             read_only=spec.read_only_root,
             pod=pod,
         )
@@ -290,11 +314,7 @@ def _container(container: _Container, hidden: Mapping[str, str], told: int, out:
         signal.signal(signal.SIGTERM, lambda *_: os._exit(128 + signal.SIGTERM))
         _take_title(container.program, container.argv)
         os.environ.clear()
-        os.environ.update({"PATH": _PATH, "HOME": "/", **spec.env})
-        if container.program == "kube-apiserver":
-            os.environ.update(hidden)
-            os.environ["CKS_LITE_RUN_AS"] = str(spec.run_as_user)
-            os.environ["CKS_LITE_MEMORY"] = str(spec.memory_limit)
+        os.environ.update({"PATH": _PATH, "HOME": "/", **spec.env, **inside.env})
         gc.enable()
         os.write(told, b"started\n")
         os.close(told)
@@ -304,7 +324,9 @@ def _container(container: _Container, hidden: Mapping[str, str], told: int, out:
     except OSError as error:
         os.write(told, f"error {programs.start_error(str(error))}\n".encode())
         os._exit(START_ERROR)
-    programs.run(container.program, container.argv)
+    if inside.executable:
+        programs.execute(inside.executable, container.argv, spec.memory_limit)
+    programs.run(container.program, container.argv, stands_in=inside.stands_in)
 
 
 def _work_in(folder: str) -> None:

@@ -32,21 +32,25 @@ from ...errors import LabError
 from ...home import Home, made
 from ...overlay import MANIFEST, Overlay
 from ..base import DriverInfo, Lab, LabSpec, Progress, Step, silent
-from . import interpreter, manifests, pki, probe, skeleton
+from . import binaries, interpreter, kubeadm, manifests, pki, probe, skeleton
+from .binaries import ControlPlane
 from .boot import Plan
-from .handle import SandboxNode, ask
+from .handle import SandboxApi, SandboxNode, ask
 from .rootfs import OPT
-from .state import LabFile, StateFolder, remove_tree
+from .state import LITE, LabFile, StateFolder, remove_tree
 
 NODE = "cks-control-plane"
 ADDRESS = "172.30.0.2"
-APISERVER = "lite v1.34"
+APISERVER = LITE + manifests.KUBERNETES.rpartition(".")[0]
 
 _STEPS = ("namespaces", "files and certificates", "kubelet", "kube-apiserver", "kubectl answers")
 _START_LIMIT = 30.0
-"""Seconds that the API server may take to answer for the first time; it takes about half of one."""
+"""Seconds that the lite API server may take to answer for the first time; it takes about half of one."""
+_REAL_START_LIMIT = 180.0
+"""The same of a real one, which takes about five on two idle cores."""
 _END_LIMIT = 10.0
 _LOOK_AGAIN = 0.01
+_LOOK_AGAIN_REAL = 0.1
 _LOCK_LIMIT = 0.5
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 
@@ -84,11 +88,6 @@ class SandboxDriver:
         """
         if not _NAME.fullmatch(spec.name):
             raise LabError(f"{spec.name!r} cannot be the name of a lab", "use small letters, digits and -")
-        if spec.apiserver not in ("auto", "lite"):
-            raise LabError(
-                f"the sandbox has no {spec.apiserver} API server, only the lite one",
-                f"cks-lab start {spec.scenario} --apiserver lite, or --on kind",
-            )
         state = StateFolder(made(self._labs) / spec.name)
         state.path.mkdir(mode=0o700, exist_ok=True)
         with _locked(state):
@@ -150,6 +149,7 @@ class SandboxDriver:
     # How a node comes and goes.
 
     def _write_lab(self, state: StateFolder, spec: LabSpec) -> None:
+        real = _real(spec)
         state.write_lab(
             LabFile(
                 name=spec.name,
@@ -157,12 +157,13 @@ class SandboxDriver:
                 seed=spec.seed,
                 node=NODE,
                 address=ADDRESS,
-                apiserver=APISERVER,
+                apiserver=APISERVER if real is None else real.version,
                 pace=spec.pace,
                 created=self._now().isoformat(),
                 started=None,
                 made=False,
                 version=__version__,
+                control_plane=None if real is None else (str(real.apiserver), str(real.etcd)),
             )
         )
 
@@ -173,32 +174,42 @@ class SandboxDriver:
             progress(Step(number, len(_STEPS), _STEPS[number - 1], detail))
 
         step(1)
+        real = _recorded(state)
         if start is not None:
             for name in skeleton.OWN:
                 (state.root / name).mkdir(parents=True, exist_ok=True)
             skeleton.lay(state.root, NODE, ADDRESS, uuid.uuid4().hex)
-        with _spawned(state) as process:
+        with _spawned(state, real) as process:
             step(2)
             if start is not None:
-                self._lay(state, start)
+                self._lay(state, start, real)
             step(3)
             _begin(state, process)
         state.update_lab(started=self._now().isoformat())
-        step(4)
+        step(4, "" if real is None else real.version)
         node = SandboxNode(state, NODE)
-        _await_api(state, node)
+        if real is None:
+            _await_api(state, node.api, _START_LIMIT)
+        else:
+            master = SandboxApi(state, "master")
+            _await_api(state, master, _REAL_START_LIMIT)
+            if start is not None:
+                kubeadm.finish(master, NODE, ADDRESS, real.version)
+            for path in ("/readyz", "/api/v1/namespaces/default/serviceaccounts/default"):
+                _await_api(state, node.api, _REAL_START_LIMIT, path)
         step(5)
         node.run(["kubectl", "get", "nodes"], timeout=_START_LIMIT)
 
-    def _lay(self, state: StateFolder, start: Overlay) -> None:
+    def _lay(self, state: StateFolder, start: Overlay, real: ControlPlane | None) -> None:
         files, admin = pki.make(NODE, ADDRESS, self._now())
         skeleton.write(state.root, files)
         state.admin.mkdir(mode=0o700, exist_ok=True)
-        for name, content in (("ca.crt", admin.ca), ("admin.crt", admin.certificate), ("admin.key", admin.key)):
+        for name, content in admin.files().items():
             (state.admin / name).write_bytes(content)
             (state.admin / name).chmod(0o600)
         folders = [f for f in manifests.ca_folder_candidates() if f.startswith("/usr/") and Path(f).is_dir()]
-        pods = manifests.make(NODE, ADDRESS, ["/etc/ca-certificates", *folders])
+        version = manifests.KUBERNETES if real is None else real.version
+        pods = manifests.make(NODE, ADDRESS, ["/etc/ca-certificates", *folders], version)
         skeleton.write(state.root, pods)
         _unpack(start.tar(pods[MANIFEST.lstrip("/")].content.decode()), state.root)
         state.update_lab(made=True)
@@ -321,9 +332,9 @@ def _empty(state: StateFolder) -> None:
 
 
 @contextlib.contextmanager
-def _spawned(state: StateFolder) -> Iterator[_Process]:
+def _spawned(state: StateFolder, real: ControlPlane | None) -> Iterator[_Process]:
     """Start the first stage. Init ends with this block, unless it has begun by then. Raises LabError."""
-    process, leash = _spawn(state)
+    process, leash = _spawn(state, real)
     try:
         yield process
     except BaseException:
@@ -335,7 +346,7 @@ def _spawned(state: StateFolder) -> Iterator[_Process]:
         os.close(leash)
 
 
-def _spawn(state: StateFolder) -> tuple[_Process, int]:
+def _spawn(state: StateFolder, real: ControlPlane | None) -> tuple[_Process, int]:
     """Start the first stage; returns its process and our end of the leash. Raises LabError."""
     runtime = interpreter.find()
     _tools(state, runtime)
@@ -353,7 +364,10 @@ def _spawn(state: StateFolder) -> tuple[_Process, int]:
             *runtime.binds,
             (str(state.path / "bin"), f"{OPT}/bin"),
             (str(interpreter.kubectl()), f"{OPT}/bin/kubectl"),
+            *(real.binds() if real else ()),
         ),
+        real={} if real is None else {Path(shown).name: shown for _, shown in real.binds()},
+        version=manifests.KUBERNETES if real is None else real.version,
         wrapper=(interpreter.WRAPPER, runtime.wrapper()),
         executable=runtime.executable,
         import_path=runtime.import_path,
@@ -380,6 +394,33 @@ def _spawn(state: StateFolder) -> tuple[_Process, int]:
         finally:
             os.close(reading)
     return process, leash
+
+
+def _real(spec: LabSpec) -> ControlPlane | None:
+    """Return the real API server that a new lab gets, None for the lite one. Raises LabError."""
+    if spec.apiserver == "lite":
+        return None
+    found = binaries.find()
+    if found is None and spec.apiserver != "auto":
+        raise LabError(
+            "the sandbox has no real kube-apiserver yet, only the lite one",
+            "cks-lab setup   gets it; or start with --apiserver lite, or --on kind",
+        )
+    return found
+
+
+def _recorded(state: StateFolder) -> ControlPlane | None:
+    """Return the real API server that a lab was made with, None for the lite one. Raises LabError where it is gone."""
+    lab = _lab(state)
+    if lab.lite or lab.control_plane is None:
+        return None
+    found = binaries.at(lab.apiserver, *lab.control_plane) or binaries.find(lab.apiserver)
+    if found is None:
+        raise LabError(
+            f"the lab {lab.name} was made with kube-apiserver {lab.apiserver}, which is not here any more",
+            f"cks-lab setup --kubernetes-version {lab.apiserver}",
+        )
+    return found
 
 
 def _lab(state: StateFolder) -> LabFile:
@@ -428,13 +469,13 @@ def _begin(state: StateFolder, process: _Process) -> None:
     raise LabError(f"the node {state.path.name} did not start:\n{said}", "cks-lab doctor")
 
 
-def _await_api(state: StateFolder, node: SandboxNode) -> None:
-    """Wait until the API server is ready and has the node. Raises LabError."""
-    deadline = time.monotonic() + _START_LIMIT
+def _await_api(state: StateFolder, api: SandboxApi, limit: float, path: str = f"/api/v1/nodes/{NODE}") -> None:
+    """Wait until the API server answers, by default that it has the node. Raises LabError."""
+    deadline = time.monotonic() + limit
     last = ""
     while time.monotonic() < deadline:
         try:
-            answer = node.api.request("GET", f"/api/v1/nodes/{NODE}", timeout=2.0)
+            answer = api.request("GET", path, timeout=2.0)
             if answer.status == 200:
                 return
             last = f"status {answer.status}"
@@ -443,9 +484,10 @@ def _await_api(state: StateFolder, node: SandboxNode) -> None:
         process = state.process()
         if process is None or not process.alive:
             raise LabError(f"the node {state.path.name} ended:\n{state.last_words()}", "cks-lab doctor")
-        time.sleep(_LOOK_AGAIN)
+        # A real one is busy with its own start, on the same cores.
+        time.sleep(_LOOK_AGAIN if limit == _START_LIMIT else _LOOK_AGAIN_REAL)
     raise LabError(
-        f"no API server answered on {state.path.name} within {_START_LIMIT:g} s: {last}",
+        f"no API server answered on {state.path.name} within {limit:g} s: {last}",
         "start it with --retain, and look with crictl ps -a and crictl logs on the node",
     )
 

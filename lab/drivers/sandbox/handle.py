@@ -11,7 +11,7 @@ import ssl
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Literal
 
 from checkers.evidence import FileKind, FileStat, Missing, NotAFile, Unreadable
 from lab import __version__
@@ -25,6 +25,8 @@ from .state import StateFolder
 _PATIENCE = 10.0
 """Seconds that init may take to answer: it takes a millisecond."""
 _PORT = 6443
+_REAL_SERVER = 25.0
+"""Seconds that a real API server may take to answer after an edit: it takes about four."""
 
 _ENTER = (
     "umask 022; cd /root; exec /usr/bin/env -i HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LANG=C.UTF-8 "
@@ -170,10 +172,14 @@ def _judge(path: str, answer: Mapping[str, Any]) -> None:
 
 
 class SandboxApi:
-    """The node's API server, as its administrator: with a certificate that the learner cannot lose."""
+    """The node's API server, as its administrator: with a certificate that the learner cannot lose.
 
-    def __init__(self, state: StateFolder) -> None:
+    `who` is master for what comes before the administrator has any rights.
+    """
+
+    def __init__(self, state: StateFolder, who: Literal["admin", "master"] = "admin") -> None:
         self._state = state
+        self._who = who
         self._context: tuple[int, ssl.SSLContext] | None = None
 
     def request(
@@ -218,11 +224,12 @@ class SandboxApi:
 
     def _trust(self) -> ssl.SSLContext:
         # A reset makes new certificates: the ones at hand count for as long as their file is the same.
-        made = (self._state.admin / "admin.crt").stat().st_mtime_ns
+        certificate, key = (self._state.admin / f"{self._who}.{part}" for part in ("crt", "key"))
+        made = certificate.stat().st_mtime_ns
         if self._context is None or self._context[0] != made:
             context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
             context.load_verify_locations(self._state.admin / "ca.crt")
-            context.load_cert_chain(self._state.admin / "admin.crt", self._state.admin / "admin.key")
+            context.load_cert_chain(certificate, key)
             self._context = (made, context)
         return self._context[1]
 
@@ -268,7 +275,9 @@ class SandboxNode:
     def patience(self) -> float:
         """How long an edited manifest may take here until its API server answers, in seconds."""
         lab = self._state.lab()
-        return 90.0 if lab is not None and lab.pace == "real" else 8.0
+        if lab is not None and lab.pace == "real":
+            return 90.0
+        return 8.0 if lab is None or lab.lite else _REAL_SERVER
 
     def shell_argv(self, command: Sequence[str] = ()) -> list[str]:
         """Return the command that opens the node's root shell on this terminal, or runs `command` in its place.

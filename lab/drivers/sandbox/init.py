@@ -29,6 +29,7 @@ from .control import Door
 from .kubelet.agent import Kubelet
 from .kubelet.clock import SystemClock
 from .kubelet.config import Config
+from .kubelet.probes import ASKED
 from .namespaces import close_all_but, name_thread
 from .rootfs import RUN
 
@@ -44,8 +45,15 @@ class Init:
         self._begun = False
         self._leash: int | None = leash
         self._restart_at: float | None = None
-        self._containers = Containers(patient=told["pace"] == "real", address=told["address"])
-        config = Config(node_name=told["node"], node_ip=told["address"], pace=told["pace"])
+        real: dict[str, str] = told["real"]
+        self._containers = Containers(patient=told["pace"] == "real", address=told["address"], real=real)
+        config = Config(
+            node_name=told["node"],
+            node_ip=told["address"],
+            pace=told["pace"],
+            version=told["version"],
+            asked=frozenset({ASKED, *real}),
+        )
         self._kubelet = Kubelet(config, self._containers, SystemClock())
         node_socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         node_socket.bind(f"/{RUN}/node.sock")
@@ -185,7 +193,7 @@ def main(argv: list[str]) -> NoReturn:
     name_thread("init")
     os.chdir("/")
     os.umask(0o022)
-    programs.preload()
+    programs.preload(told["real"])
     gc.collect()
     gc.freeze()
     init = Init(told, socket.socket(fileno=listener), leash)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from .pki import SERVICE_IP, File
 
 KUBERNETES = "v1.34.4"
-"""The version whose behaviour the lite API server shows; the manifests carry it as their images' tag."""
+"""The version whose behaviour the lite API server shows, and which `cks-lab setup` gets."""
 ETCD = "3.6.5-0"
 FOLDER = "etc/kubernetes/manifests"
 
@@ -25,17 +25,20 @@ _CA_FOLDERS = (
 _Volume = tuple[str, str, str, bool]  # name, path, hostPath type, read-only
 
 
-def make(node: str, address: str, ca_folders: Sequence[str] = ()) -> dict[str, File]:
-    """Return the four manifests by path without the leading slash; `ca_folders`: those of the node that exist."""
+def make(node: str, address: str, ca_folders: Sequence[str] = (), kubernetes: str = KUBERNETES) -> dict[str, File]:
+    """Return the four manifests by path without the leading slash.
+
+    `ca_folders`: those of the node that exist; `kubernetes`: the version, which its images have as their tag.
+    """
     volumes: list[_Volume] = [
         ("ca-certs", "/etc/ssl/certs", "DirectoryOrCreate", True),
         *((name, path, "DirectoryOrCreate", True) for name, path in _CA_FOLDERS if path in ca_folders),
         ("k8s-certs", "/etc/kubernetes/pki", "DirectoryOrCreate", True),
     ]
     pods = {
-        "kube-apiserver": _apiserver(address, volumes),
-        "kube-controller-manager": _controller_manager(volumes),
-        "kube-scheduler": _scheduler(),
+        "kube-apiserver": _apiserver(address, volumes, kubernetes),
+        "kube-controller-manager": _controller_manager(volumes, kubernetes),
+        "kube-scheduler": _scheduler(kubernetes),
         "etcd": _etcd(node, address),
     }
     return {f"{FOLDER}/{name}.yaml": File(text.encode(), 0o600) for name, text in pods.items()}
@@ -46,12 +49,12 @@ def ca_folder_candidates() -> tuple[str, ...]:
     return tuple(path for _, path in _CA_FOLDERS)
 
 
-def _apiserver(address: str, volumes: Sequence[_Volume]) -> str:
+def _apiserver(address: str, volumes: Sequence[_Volume], kubernetes: str) -> str:
     pki = "/etc/kubernetes/pki"
     return _pod(
         "kube-apiserver",
         annotations={"kubeadm.kubernetes.io/kube-apiserver.advertise-address.endpoint": f"{address}:6443"},
-        image=f"registry.k8s.io/kube-apiserver:{KUBERNETES}",
+        image=f"registry.k8s.io/kube-apiserver:{kubernetes}",
         command=(
             f"--advertise-address={address}",
             "--allow-privileged=true",
@@ -92,13 +95,13 @@ def _apiserver(address: str, volumes: Sequence[_Volume]) -> str:
     )
 
 
-def _controller_manager(volumes: Sequence[_Volume]) -> str:
+def _controller_manager(volumes: Sequence[_Volume], kubernetes: str) -> str:
     # kubeadm also mounts the flexvolume folder below /usr/libexec: the node's /usr is the host's, and read-only.
     pki = "/etc/kubernetes/pki"
     conf = "/etc/kubernetes/controller-manager.conf"
     return _pod(
         "kube-controller-manager",
-        image=f"registry.k8s.io/kube-controller-manager:{KUBERNETES}",
+        image=f"registry.k8s.io/kube-controller-manager:{kubernetes}",
         command=(
             "--allocate-node-cidrs=true",
             f"--authentication-kubeconfig={conf}",
@@ -128,11 +131,11 @@ def _controller_manager(volumes: Sequence[_Volume]) -> str:
     )
 
 
-def _scheduler() -> str:
+def _scheduler(kubernetes: str) -> str:
     conf = "/etc/kubernetes/scheduler.conf"
     return _pod(
         "kube-scheduler",
-        image=f"registry.k8s.io/kube-scheduler:{KUBERNETES}",
+        image=f"registry.k8s.io/kube-scheduler:{kubernetes}",
         command=(
             f"--authentication-kubeconfig={conf}",
             f"--authorization-kubeconfig={conf}",

@@ -59,11 +59,20 @@ class Pair:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """What the program itself needs to speak to the API server as its administrator, whatever the learner changes."""
+    """What the program itself needs to speak to the API server as its administrator, whatever the learner changes.
+
+    `master` is the pair of one whom no authorization stops; it is there before there are any roles.
+    """
 
     ca: bytes
     certificate: bytes
     key: bytes
+    master: Pair
+
+    def files(self) -> dict[str, bytes]:
+        """Return them by the names of their files."""
+        admin = {"admin.crt": self.certificate, "admin.key": self.key}
+        return {"ca.crt": self.ca, **admin, "master.crt": self.master.crt, "master.key": self.master.pem}
 
 
 def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
@@ -166,9 +175,10 @@ def make(node: str, address: str, now: datetime) -> tuple[dict[str, File], Crede
 
     server = f"https://{address}:6443"
     admin = _client("kubernetes-admin", _ADMINS, now, ca)
+    master = _client("kubernetes-super-admin", "system:masters", now, ca)
     users = {
         "admin": ("kubernetes-admin", admin),
-        "super-admin": ("kubernetes-super-admin", _client("kubernetes-super-admin", "system:masters", now, ca)),
+        "super-admin": ("kubernetes-super-admin", master),
         "controller-manager": (_MANAGER, _client(_MANAGER, None, now, ca)),
         "scheduler": (_SCHEDULER, _client(_SCHEDULER, None, now, ca)),
         "kubelet": (f"system:node:{node}", None),
@@ -183,7 +193,7 @@ def make(node: str, address: str, now: datetime) -> tuple[dict[str, File], Crede
     files[KUBELET_CERTIFICATE.lstrip("/")] = File(kubelet.crt + kubelet.pem, 0o600)
     files["var/lib/kubelet/pki/kubelet.crt"] = File(serving.crt + serving_ca.crt)
     files["var/lib/kubelet/pki/kubelet.key"] = File(serving.pem, 0o600)
-    return files, Credentials(ca.crt, admin.crt, admin.pem)
+    return files, Credentials(ca.crt, admin.crt, admin.pem, master)
 
 
 def kubeconfig(ca: bytes, server: str, user: str, pair: Pair | None) -> bytes:

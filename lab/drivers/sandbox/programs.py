@@ -1,7 +1,7 @@
 """Owns which programs the images of the control plane hold here, and what each of them does in its container.
 
-kube-apiserver is the lite one. The others are processes that stay up: on a lite node nothing needs their work, and
-they say so in their log.
+kube-apiserver is the lite one, or the real one with a real etcd. The others are processes that stay up: nothing needs
+their work here, and they say so in their log; but a real API server needs a little of kube-controller-manager's.
 """
 
 from __future__ import annotations
@@ -10,10 +10,12 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import NoReturn
 
-from .runtime import ContainerError, ContainerSpec
+from checkers.kube.server.fate import LEAST_MEMORY
+
+from .runtime import START_ERROR, ContainerError, ContainerSpec
 
 _START = (
     "failed to create containerd task: failed to create shim task: OCI runtime create failed: runc create failed: "
@@ -22,16 +24,17 @@ _START = (
 
 _IDLE = {
     "etcd": "the lite API server keeps its objects itself",
-    "kube-controller-manager": "no controllers run on a lite node",
-    "kube-scheduler": "no pods are scheduled on a lite node",
-    "kube-proxy": "no services are proxied on a lite node",
-    "coredns": "no names are served on a lite node",
+    "kube-controller-manager": "the lite API server does what is needed of it itself",
+    "kube-scheduler": "no pods are scheduled on a sandbox node",
+    "kube-proxy": "no services are proxied on a sandbox node",
+    "coredns": "no names are served on a sandbox node",
     "pause": "",
 }
 _ENTRYPOINTS = {"coredns": "/coredns", "pause": "/pause"}
 """Images that have an entrypoint: a pod may give no command for them."""
 
 _SERVER = "kube-apiserver"
+_CONTROLLERS = "kube-controller-manager"
 _FOLDERS = ("/usr/local/bin/", "/usr/bin/", "/bin/", "/")
 
 
@@ -65,12 +68,29 @@ def command(spec: ContainerSpec) -> tuple[str, tuple[str, ...]]:
     raise start_error(f'exec: "{asked}": executable file not found in $PATH')
 
 
-def run(program: str, argv: Sequence[str]) -> NoReturn:
-    """Be the program until it ends, and end the process with its exit code (2 after a crash of ours, as in Go)."""
+def execute(path: str, argv: Sequence[str], memory_limit: int) -> NoReturn:
+    """Become a real program. `memory_limit` in bytes; 0 is none."""
+    if os.path.basename(path) == _SERVER and 0 < memory_limit < LEAST_MEMORY:
+        # There are no cgroups here to do it: a real one gets as far as its first requests.
+        os._exit(128 + signal.SIGKILL)
+    try:
+        os.execv(path, [*argv])
+    except OSError as error:
+        print(f"{argv[0]}: {path}: {error.strerror}; cks-lab doctor", file=sys.stderr, flush=True)
+    os._exit(START_ERROR)
+
+
+def run(program: str, argv: Sequence[str], *, stands_in: bool = False) -> NoReturn:
+    """Be the program until it ends, and end the process with its exit code (2 after a crash of ours, as in Go).
+
+    `stands_in`: the API server is a real one, which leaves some of a cluster's work to other programs.
+    """
     code = 2
     try:
         if program == _SERVER:
             code = _server()([program, *argv[1:]])
+        elif stands_in and program == _CONTROLLERS:
+            code = _controllers()([program, *argv[1:]])
         else:
             _idle(program)
     except SystemExit as ended:
@@ -82,9 +102,18 @@ def run(program: str, argv: Sequence[str]) -> NoReturn:
     os._exit(code)
 
 
-def preload() -> None:
-    """Import what the programs need, so that every container shares the memory of it."""
-    _server()
+def preload(real: Collection[str] = ()) -> None:
+    """Import what the programs need that are ours, so that every container shares the memory of it."""
+    if _SERVER in real:
+        _controllers()
+    else:
+        _server()
+
+
+def _controllers() -> Callable[[list[str]], int]:
+    from .controllers import serve
+
+    return serve
 
 
 def _server() -> Callable[[list[str]], int]:
@@ -97,6 +126,6 @@ def _idle(program: str) -> NoReturn:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: os._exit(0))
     if _IDLE[program]:
-        print(f"{program} (lite): {_IDLE[program]}", file=sys.stderr, flush=True)
+        print(f"{program} (stand-in): {_IDLE[program]}", file=sys.stderr, flush=True)
     while True:
         signal.pause()

@@ -23,6 +23,7 @@ from pathlib import Path
 
 from ...errors import LabError
 
+LITE = "lite "
 _TRIES = 20
 
 
@@ -54,7 +55,8 @@ class ProcessId:
 class LabFile:
     """lab.json. `made`: all files of the node are laid, so that it can be started again from them.
 
-    `created` and `started` are RFC 3339 in UTC; `started` is None before init has begun.
+    `created` and `started` are RFC 3339 in UTC; `started` is None before init has begun. `control_plane`: where the
+    real kube-apiserver and etcd lie, None for the lite one.
     """
 
     name: str
@@ -68,6 +70,12 @@ class LabFile:
     started: str | None
     made: bool
     version: str
+    control_plane: tuple[str, str] | None = None
+
+    @property
+    def lite(self) -> bool:
+        """Whether its API server is the lite one; of a real one `apiserver` is the version."""
+        return self.apiserver.startswith(LITE)
 
 
 class StateFolder:
@@ -83,7 +91,7 @@ class StateFolder:
 
     @property
     def admin(self) -> Path:
-        """The administrator's ca.crt, admin.crt and admin.key."""
+        """The administrator's ca.crt, admin.crt and admin.key; master.crt and .key of one whom no role stops."""
         return self.path / "admin"
 
     @property

@@ -31,7 +31,7 @@ class _Run:
 
     def __init__(self, config: Config, runtime: Runtime, clock: Clock, klog: Klog) -> None:
         pace = PACES[config.pace]
-        self.prober = Prober(clock, pace, klog, config.node_ip, config.version, self._kill)
+        self.prober = Prober(clock, pace, klog, config.node_ip, config.version, self._kill, config.asked)
         self._host = Host(
             runtime=runtime,
             clock=clock,
@@ -42,6 +42,7 @@ class _Run:
             node_name=config.node_name,
             node_ip=config.node_ip,
             root=config.root,
+            version=config.version,
         )
         self.workers = PodWorkers(self._host, config.cpus, lambda: self.api.answered)
         self.api = ApiSync(config, clock, klog, self.workers, self.prober)

@@ -15,7 +15,8 @@ from .pod_spec import Decode
 class Config:
     """`pace` is a name in PACES; `root` is where the node's / is (elsewhere only in tests); `pid` the kubelet's own.
 
-    `api`: (host, port) of the API server; the credentials come from `kubeconfig`, None: no API server is spoken to.
+    `kubeconfig` says where the API server is, and has the credentials; None: no API server is spoken to. `version` is
+    Kubernetes', and `asked` the programs whose probes are asked.
     """
 
     node_name: str = "cks-control-plane"
@@ -25,6 +26,7 @@ class Config:
     kubeconfig: str | None = "/etc/kubernetes/kubelet.conf"
     root: Path = Path("/")
     version: str = "v1.34.4"
+    asked: frozenset[str] = frozenset({"kube-apiserver"})
     pid: int = field(default_factory=os.getpid)
     cpus: int = field(default_factory=lambda: os.cpu_count() or 1)
     decode: Decode = load_pod

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from ..runtime import ContainerStatus, Runtime
+from ..runtime import ContainerSpec, ContainerStatus, Runtime
 from .clock import Clock, rfc3339_nano
 from .config import Config
-from .images import IMAGES, find
+from .images import PAUSE, Image, find, images
 from .pod_worker import Sandbox, image_id
 
 Json = dict[str, Any]
@@ -36,7 +36,7 @@ class Cri:
         if verb == "pods":
             return {"items": [self._pod(sandbox) for sandbox in self._pods()], "now": self._clock.wall()}
         if verb == "images":
-            return {"images": [_image(image.reference) for image in IMAGES]}
+            return {"images": [_image(image) for image in images(self._config.version)]}
         if verb == "version":
             return {"runtimeName": "containerd", "runtimeVersion": "v2.1.5", "runtimeApiVersion": "v1"}
         if verb in ("inspect", "stop", "rm"):
@@ -85,7 +85,7 @@ class Cri:
         pod["createdAt"] = rfc3339_nano(sandbox.created)
         pod["network"] = {"additionalIps": [], "ip": self._config.node_ip}
         pod["linux"] = {"namespaces": {"options": {"ipc": "POD", "network": "NODE", "pid": "CONTAINER"}}}
-        return {"status": pod, "info": {"pid": self._config.pid, "image": IMAGES[-1].reference}}
+        return {"status": pod, "info": {"pid": self._config.pid, "image": PAUSE.reference}}
 
     def _pod(self, sandbox: Sandbox) -> Json:
         return {
@@ -105,14 +105,17 @@ class Cri:
             "runtimeHandler": "",
         }
 
+    def _image_id(self, spec: ContainerSpec) -> str:
+        return image_id(spec.image, self._config.version)
+
     def _container(self, status: ContainerStatus) -> Json:
         spec = status.spec
         return {
             "id": status.id,
             "podSandboxId": spec.sandbox_id,
             "metadata": {"name": spec.name, "attempt": spec.attempt},
-            "image": {"image": image_id(spec.image), "annotations": {}, "userSpecifiedImage": spec.image},
-            "imageRef": image_id(spec.image),
+            "image": {"image": self._image_id(spec), "annotations": {}, "userSpecifiedImage": spec.image},
+            "imageRef": self._image_id(spec),
             "state": _STATES[status.state],
             "createdAt": str(int(status.created * 1e9)),
             "labels": self._labels(status),
@@ -141,7 +144,7 @@ class Cri:
         reason = status.reason
         if status.state == "exited" and not reason:
             reason = "Error" if status.exit_code else "Completed"
-        image = find(spec.image)
+        image = find(spec.image, self._config.version)
         mounts = [
             {
                 "containerPath": mount.container,
@@ -161,7 +164,7 @@ class Cri:
             "finishedAt": rfc3339_nano(status.finished) if status.finished else _NEVER,
             "id": status.id,
             "image": {"annotations": {}, "image": spec.image, "runtimeHandler": "", "userSpecifiedImage": ""},
-            "imageId": image_id(spec.image),
+            "imageId": self._image_id(spec),
             "imageRef": image.digest if image else spec.image,
             "labels": self._labels(status),
             "logPath": spec.log_path,
@@ -203,9 +206,7 @@ class Cri:
         return {"status": told, "info": info}
 
 
-def _image(reference: str) -> Json:
-    image = find(reference)
-    assert image is not None
+def _image(image: Image) -> Json:
     return {
         "id": f"sha256:{image.id}",
         "repoTags": [image.reference],

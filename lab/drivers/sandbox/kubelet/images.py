@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
+from functools import lru_cache
 
 REGISTRY = "registry.k8s.io"
 
@@ -33,15 +34,21 @@ class Image:
         return f"{self.name}@sha256:{hashlib.sha256(f'manifest {self.reference}'.encode()).hexdigest()}"
 
 
-IMAGES = (
-    Image(f"{REGISTRY}/coredns/coredns", "v1.12.1", 22_384_805, ("/coredns",)),
-    Image(f"{REGISTRY}/etcd", "3.6.5-0", 22_871_747),
-    Image(f"{REGISTRY}/kube-apiserver", "v1.34.4", 27_063_900),
-    Image(f"{REGISTRY}/kube-controller-manager", "v1.34.4", 22_821_100),
-    Image(f"{REGISTRY}/kube-proxy", "v1.34.4", 25_963_700),
-    Image(f"{REGISTRY}/kube-scheduler", "v1.34.4", 17_385_600),
-    Image(f"{REGISTRY}/pause", "3.10.1", 320_448, ("/pause",)),
-)
+PAUSE = Image(f"{REGISTRY}/pause", "3.10.1", 320_448, ("/pause",))
+
+
+@lru_cache(maxsize=1)
+def images(kubernetes: str) -> tuple[Image, ...]:
+    """Return the images of a node of that version ("v1.34.4")."""
+    return (
+        Image(f"{REGISTRY}/coredns/coredns", "v1.12.1", 22_384_805, ("/coredns",)),
+        Image(f"{REGISTRY}/etcd", "3.6.5-0", 22_871_747),
+        Image(f"{REGISTRY}/kube-apiserver", kubernetes, 27_063_900),
+        Image(f"{REGISTRY}/kube-controller-manager", kubernetes, 22_821_100),
+        Image(f"{REGISTRY}/kube-proxy", kubernetes, 25_963_700),
+        Image(f"{REGISTRY}/kube-scheduler", kubernetes, 17_385_600),
+        PAUSE,
+    )
 
 
 class PullError(Exception):
@@ -52,14 +59,17 @@ class PullError(Exception):
         self.reason = reason
 
 
-def find(reference: str) -> Image | None:
-    """Return the node's image of that name, or None."""
-    return next((i for i in IMAGES if reference in (i.reference, i.digest, f"sha256:{i.id}")), None)
+def find(reference: str, kubernetes: str) -> Image | None:
+    """Return the image of that name that a node of that version has, or None."""
+    return next((i for i in images(kubernetes) if reference in (i.reference, i.digest, f"sha256:{i.id}")), None)
 
 
-def present(reference: str, policy: str) -> Image:
-    """Return the image of a container that is to start, by its pull policy. Raises PullError."""
-    image = find(reference)
+def present(reference: str, policy: str, kubernetes: str) -> Image:
+    """Return the image of a container that is to start on a node of that version, by its pull policy.
+
+    Raises PullError.
+    """
+    image = find(reference, kubernetes)
     if image is not None and policy != "Always":
         return image
     if policy == "Never":

@@ -17,12 +17,13 @@ from .hostpath import on_node
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The API server's address and the TLS to speak to it; `url` has no path."""
+    """The API server's address and the TLS to speak to it; `url` has no path. `authority` is its CA in PEM."""
 
     url: str
     host: str
     port: int
     context: ssl.SSLContext | None
+    authority: str = ""
 
 
 def load(path: str, root: Path) -> Access:
@@ -36,12 +37,13 @@ def load(path: str, root: Path) -> Access:
     except (yaml.YAMLError, LookupError, TypeError) as error:
         raise ValueError(f"{path}: not a kubeconfig: {error!r}") from error
     parts = urlsplit(url)
-    context = None
+    context, authority = None, ""
     if parts.scheme == "https":
+        authority = _bytes(cluster, "certificate-authority", root).decode()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.load_verify_locations(cadata=_bytes(cluster, "certificate-authority", root).decode())
+        context.load_verify_locations(cadata=authority)
         _load_pair(context, _bytes(user, "client-certificate", root), _bytes(user, "client-key", root))
-    return Access(url, parts.hostname or "", parts.port or (443 if context else 80), context)
+    return Access(url, parts.hostname or "", parts.port or (443 if context else 80), context, authority)
 
 
 def _bytes(item: dict[str, Any], key: str, root: Path) -> bytes:

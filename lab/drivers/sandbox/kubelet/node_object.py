@@ -12,7 +12,7 @@ from typing import Any
 
 from .clock import rfc3339
 from .config import Config
-from .images import IMAGES
+from .images import images
 
 Json = dict[str, Any]
 LEASE_SECONDS = 40
@@ -79,7 +79,9 @@ def node_status(config: Config, now: float, since: float) -> Json:
             "operatingSystem": "linux",
             "architecture": architecture(),
         },
-        "images": [{"names": [image.digest, image.reference], "sizeBytes": image.size} for image in IMAGES],
+        "images": [
+            {"names": [image.digest, image.reference], "sizeBytes": image.size} for image in images(config.version)
+        ],
     }
 
 

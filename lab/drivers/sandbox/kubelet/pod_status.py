@@ -125,7 +125,7 @@ def _container(worker: Worker, container: Container, statuses: Statuses, prober:
         "ready": running and newest is not None and prober.ready(newest.id),
         "restartCount": newest.spec.attempt if newest else 0,
         "image": container.image,
-        "imageID": image_id(container.image) if newest else "",
+        "imageID": image_id(container.image, worker.host.version) if newest else "",
         "started": running and newest is not None and prober.started(newest.id),
     }
     if newest is None:

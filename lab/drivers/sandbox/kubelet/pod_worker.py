@@ -48,6 +48,7 @@ class Host:
     node_name: str
     node_ip: str
     root: Path
+    version: str
 
 
 @dataclass(slots=True)
@@ -207,7 +208,7 @@ class Worker:
         host, pod = self.host, self.pod
         self._retry[container.name] = host.clock.monotonic() + host.pace.sync_retry
         try:
-            image = present(container.image, container.pull_policy)
+            image = present(container.image, container.pull_policy, host.version)
         except PullError as error:
             self._pull_failed(container, error)
             return
@@ -382,7 +383,7 @@ def _newest(statuses: Statuses, container: Container) -> ContainerStatus | None:
     return group[0] if group else None
 
 
-def image_id(reference: str) -> str:
+def image_id(reference: str, kubernetes: str) -> str:
     """Return `sha256:…` of an image that a container runs; the reference itself where the node has no such image."""
-    image = find(reference)
+    image = find(reference, kubernetes)
     return f"sha256:{image.id}" if image else reference

@@ -1,13 +1,13 @@
 """Owns the probes of running containers: whether one has started, is ready, or hangs and must be killed.
 
-Only the API server is asked: the other programs of the control plane run as waiting processes on this node, which
-answer nothing, so their probes count as passed.
+Only the API server is asked, and a real etcd: the other programs of the control plane run as waiting processes on
+this node, which answer nothing, so their probes count as passed.
 """
 
 from __future__ import annotations
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 
 from .clock import Clock
@@ -61,6 +61,7 @@ class Prober:
         node_ip: str,
         version: str,
         kill: Callable[[str, float], None],
+        asked: Collection[str] = (ASKED,),
     ) -> None:
         self._clock = clock
         self._pace = pace
@@ -68,6 +69,7 @@ class Prober:
         self._node_ip = node_ip
         self._agent = f"kube-probe/{version.removeprefix('v').rpartition('.')[0]}"
         self._kill = kill
+        self._asked = asked
         self._probed: dict[str, _Probed] = {}
         self._context: ssl.SSLContext | None = None
 
@@ -77,7 +79,7 @@ class Prober:
             return
         entry = _Probed(pod, container, container_id)
         self._probed[container_id] = entry
-        if program != ASKED:
+        if program not in self._asked:
             return
         now = self._clock.monotonic()
         for kind, probe in container.probes.items():
