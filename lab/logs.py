@@ -6,7 +6,7 @@ Big plain files are read by several processes in pieces, a gzip or a pipe by thi
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -61,8 +61,17 @@ def log_files(given: Sequence[str]) -> list[LogFile]:
             if identity not in seen:
                 seen.add(identity)
                 found.append(file)
+    begins = {file.path: file.first_time for file in found}
+    found = [file for file in found if not _is_packed(file, begins)]
     # What shows no time stays where it was named, before the others.
     return sorted(found, key=lambda file: file.first_time)
+
+
+def _is_packed(file: LogFile, begins: Mapping[Path | None, str]) -> bool:
+    """Whether a file is the gzip of another one that was named too: it is being written, or both were kept."""
+    if file.path is None or file.path.suffix != ".gz" or not file.first_time:
+        return False
+    return begins.get(file.path.with_suffix("")) == file.first_time
 
 
 def _logs_of(folder: Path) -> list[Path]:

@@ -329,12 +329,17 @@ def _warnings(log: _Log) -> tuple[str, ...]:
     statistics = log.statistics
     found = []
     if statistics.legacy:
-        found.append(f"{statistics.legacy} lines are in the legacy format, which holds no bodies")
+        found.append(f"{_lines(statistics.legacy)} in the legacy format, which holds no bodies")
     if statistics.first_broken is not None:
         first = log.where(statistics.first_broken)
+        events = "event" if statistics.broken == 1 else "events"
         place = f"line {first.line}" + (f" of {first.file}" if len(log.paths) > 1 else "")
-        found.append(f"{statistics.broken} lines are no audit events; the first is {place}")
+        found.append(f"{_lines(statistics.broken)} no audit {events}; the first is {place}")
     return (*found, *_damage(log))
+
+
+def _lines(number: int) -> str:
+    return "1 line is" if number == 1 else f"{number} lines are"
 
 
 def _damage(log: _Log) -> tuple[str, ...]:

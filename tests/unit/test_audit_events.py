@@ -69,7 +69,7 @@ class TestWhichFile:
         with (root / LOG).open("a") as file:
             file.write("no event\n")
         (warning,) = results(root)["log.written"].warnings
-        assert warning == f"1 lines are no audit events; the first is line 3 of /{LOG}"
+        assert warning == f"1 line is no audit event; the first is line 3 of /{LOG}"
 
     def test_a_rotated_log_without_an_end_is_not_joined_to_the_next(self, tmp_path: Path) -> None:
         root = solved(tmp_path)

@@ -326,7 +326,7 @@ class TestTheLog:
         (root / LOG).write_bytes((root / LOG).read_bytes() + damage)
         report = grade(root)
         assert report.percent == 100, told(report)
-        assert "no audit events" in result(root, "log.written").warnings[0]
+        assert "no audit event" in result(root, "log.written").warnings[0]
 
     def test_an_empty_log_is_told(self, tmp_path: Path) -> None:
         assert "is empty" in result(write_log(lay(tmp_path, SCENARIO.solution), ()), "log.written").found

@@ -276,6 +276,18 @@ def test_an_event_that_cannot_be_so_is_told(changed: Callable[[Event], Event], k
     assert bool(report.impossible) == (KINDS[kind].severity == "impossible")
 
 
+def test_the_requests_of_a_grade_are_known() -> None:
+    grade = [event | {"auditID": "cks-lab-0123456789abcdef-12"} for event in request(0)]
+    assert check(grade).counts == {}
+    assert check([event | {"auditID": "cks-lab-x"} for event in request(0)]).counts == {"audit-id": 2}
+
+
+def test_a_parameter_that_cannot_be_read_asks_for_nothing() -> None:
+    """Go's net/url leaves it out: this lists, and does not watch."""
+    ref = {"resource": "configmaps", "namespace": "dev", "apiVersion": "v1"}
+    assert check(request(0, uri=f"{DEV}/configmaps?watch=%zz", verb="list", ref=ref)).counts == {}
+
+
 def test_a_hand_written_line_is_known_by_its_form() -> None:
     (event,) = request(0, uri=f"{DEV}/configmaps/a?x=1&y=2")[1:]
     line = written(event)

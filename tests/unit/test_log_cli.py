@@ -101,6 +101,19 @@ class TestCheck:
         assert [file["file"] for file in json.loads(out)["files"]] == ["good.log", "later.log"]
         assert status == 0
 
+    def test_a_gzip_beside_the_log_that_it_is_made_of_is_read_once(self, typed: Typed) -> None:
+        """lumberjack writes the gzip, then removes the log; a person's gzip -k leaves both."""
+        rotated = Path("audit/audit-2026-11-23T10-03-20.000.log")
+        whole = gzip.compress(rotated.read_bytes())
+        for packed in (whole, whole[: len(whole) // 2]):
+            rotated.with_name(rotated.name + ".gz").write_bytes(packed)
+            for given in (["audit"], [str(path) for path in Path("audit").glob("audit*")]):
+                status, out, _ = typed("check", *given, "--policy", "policy.yaml", "--format", "json")
+                value = json.loads(out)
+                assert (status, value["events"], value["counts"]) == (0, 500, {})
+        Path("audit/audit.log.gz").write_bytes(gzip.compress(lines(260, 270)))
+        assert json.loads(typed("stats", "audit", "--format", "json")[1])["events"] == 520
+
     def test_what_is_older_than_the_start_is_told_apart(self, typed: Typed) -> None:
         old = b"".join(written(event) for second in range(50) for event in request(second, level="Request"))
         Path("two.log").write_bytes(old + b"".join(map(written, start(60))) + lines(61, 70))

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote, unquote_plus
+from urllib.parse import unquote
 
 import msgspec
 
 from checkers.kube.audit_policy import Attributes
-from checkers.kube.request_info import RequestInfo, UnreadableUrl, parse
+from checkers.kube.request_info import RequestInfo, UnreadableUrl, parse, query_of
 
 RECEIVED: Final = "RequestReceived"
 STARTED: Final = "ResponseStarted"
@@ -34,7 +34,6 @@ _METHODS: Final = {
     "proxy": "GET",
     "": "OPTIONS",
 }
-_PARAMETERS: Final = frozenset(("watch", "fieldSelector", "limit", "timeoutSeconds"))
 # Fields of the objectRef that a decoded body completes where the URI leaves them open.
 _COMPLETED_FROM_BODY: Final = ("namespace", "name")
 
@@ -116,24 +115,12 @@ def asked_for(uri: str, verb: str) -> RequestInfo:
     if "%" in path:
         path = unquote(path)
     try:
-        info = parse(_METHODS.get(verb, "OPTIONS"), path, _asked_in(query) if query else {})
+        info = parse(_METHODS.get(verb, "OPTIONS"), path, query_of(query) if query else {})
     except UnreadableUrl:
         raise UnusableField(f"requestURI {uri[:60]!r} names nothing: it has no event") from None
     if info.is_resource:
         return info
     return RequestInfo(verb, info.path)
-
-
-def _asked_in(query: str) -> dict[str, list[str]]:
-    """Return those parameters of a query that say what is asked for."""
-    found: dict[str, list[str]] = {}
-    for pair in query.split("&"):
-        name, _, value = pair.partition("=")
-        if "%" in name:
-            name = unquote_plus(name)
-        if name in _PARAMETERS and ";" not in pair:
-            found.setdefault(name, []).append(unquote_plus(value))
-    return found
 
 
 def attributes(asker: Who, info: RequestInfo) -> Attributes:
