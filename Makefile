@@ -11,6 +11,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 JOBS ?= 3
 
+# Every test that starts a process or a node would compile the whole program anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: lab demo test e2e check bench fuzz dist format clean
 
 lab: $(VENV)/.lab
@@ -20,6 +23,7 @@ demo: $(VENV)/.lab
 	@$(BIN)/cks-lab demo
 
 test: $(VENV)/.dev
+	@$(BIN)/python -m compileall -q lab checkers
 	@$(BIN)/pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 e2e: $(VENV)/.dev

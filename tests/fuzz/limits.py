@@ -38,5 +38,14 @@ def bounded(target: Target, data: bytes, seconds: float = SECONDS) -> None:
 
 def peak_memory() -> int:
     """Return the process's peak of resident memory since the last reset, in bytes."""
-    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith("VmHWM:"))
+    return _status("VmHWM:")
+
+
+def held_memory() -> int:
+    """Return the process's resident memory, in bytes."""
+    return _status("VmRSS:")
+
+
+def _status(name: str) -> int:
+    line = next(line for line in _STATUS.read_text().splitlines() if line.startswith(name))
     return int(line.split()[1]) * 1024

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.fuzz.__main__ import ROUND, SHARES, rounds
 from tests.fuzz.inputs import inputs
 from tests.fuzz.limits import TooMuch, bounded
 from tests.fuzz.targets import TARGETS
@@ -38,3 +39,13 @@ def test_an_input_that_costs_too_much_memory_is_told() -> None:
 def test_an_input_that_costs_too_much_time_is_told() -> None:
     with pytest.raises(TooMuch, match="of processor time"):
         bounded(lambda data: None, b"", seconds=-1.0)
+
+
+def test_a_run_is_cut_into_rounds_in_which_all_targets_get_on_in_step() -> None:
+    planned = list(rounds(100_000, list(SHARES)))
+    assert sum(count for _, count in planned) == 100_000
+    assert max(count for _, count in planned) == ROUND
+    assert {target for target, _ in planned[: len(SHARES)]} == set(SHARES)
+    half = [target for target, _ in planned[: len(planned) // 2]]
+    assert half.count("policy") == pytest.approx(20, abs=2)
+    assert half.count("pod") == pytest.approx(10, abs=2)

@@ -17,10 +17,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, Phase, given, seed, settings
 
 from .inputs import inputs
-from .limits import bounded, peak_memory
+from .limits import bounded, held_memory, peak_memory
 from .targets import TARGETS
 
-# Hypothesis holds on to what it made in a round.
+# Hypothesis holds on to what it made: some while a test runs, some for as long as the process lives.
 _ROUND = 250
 _MOST_FAILURES = 10
 
@@ -71,7 +71,7 @@ def throw(target: str, count: int, until: float, number: int, now: Path, hang: f
         except Exception as error:
             # The last that failed is the smallest: hypothesis tries it once more at the end.
             failures.setdefault(f"{type(error).__name__}: {error}"[:500], (failing[-1], ""))
-    told |= {"inputs": thrown, "slowest": slowest, "peak": peak}
+    told |= {"inputs": thrown, "slowest": slowest, "peak": peak, "held": held_memory()}
     return told | {"failures": [(data.hex(), why) for why, (data, _) in failures.items()]}
 
 
