@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 
+from .harmless import Harmless
 from .messages import LabReady
 from .screens.home import HomeScreen
 
@@ -51,6 +52,7 @@ class LabApp(App[None], inherit_bindings=False):
         driver_class: type[Driver] | None = None,
     ) -> None:
         super().__init__(driver_class=driver_class)
+        self._filters.append(Harmless())
         self.now = now
         self._make_session = session or self._default_session
         self._session: Session | None = None

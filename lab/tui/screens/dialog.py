@@ -12,6 +12,8 @@ from textual.screen import ModalScreen
 from textual.widget import Widget
 from textual.widgets import Button, Markdown, Static
 
+from ...reports.harmless import safe
+
 _Answer = TypeVar("_Answer")
 
 
@@ -113,7 +115,7 @@ class TextDialog(Dialog[str]):
         """Return the text."""
         if self._markdown:
             return [Markdown(self._text, open_links=False)]
-        return [Static(self._text, markup=False)]
+        return [Static(safe(self._text), markup=False)]
 
 
 class Confirm(Dialog[bool]):

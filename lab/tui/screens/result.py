@@ -10,6 +10,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
+from ...reports.harmless import safe
 from ..widgets.checks import MARKS, STYLES
 from .dialog import Dialog
 
@@ -58,7 +59,7 @@ class ResultScreen(Dialog[str]):
             ("Warnings", "\n".join(result.warnings)),
         ):
             if text:
-                parts += [Static(label, classes="label"), Static(text, markup=False)]
+                parts += [Static(label, classes="label"), Static(safe(text), markup=False)]
         return parts
 
     def action_place(self) -> None:

@@ -14,6 +14,8 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Button
 
+from ...reports.harmless import safe
+
 READ_LIMIT = 1 << 20
 """Bytes of a file that are shown at most."""
 
@@ -28,7 +30,7 @@ class NumberedLines(ScrollView, can_focus=True):
     def __init__(self, text: str, line: int | None, *, numbers: bool = True) -> None:
         super().__init__()
         self._numbers = numbers
-        self._lines = [part.expandtabs(8) for part in text.split("\n")]
+        self._lines = [safe(part.expandtabs(8)) for part in text.split("\n")]
         if len(self._lines) > 1 and not self._lines[-1]:
             self._lines.pop()
         self.line = line

@@ -7,6 +7,8 @@ from typing import ClassVar
 from rich.text import Text
 from textual.widgets import Static
 
+from ...reports.harmless import one_line, safe
+
 
 class Banner(Static):
     """A message of up to three lines; not there while there is nothing to say."""
@@ -29,11 +31,11 @@ class Banner(Static):
         """Show a message: `kind` is info, warning or error; the hint is the next step; the detail a line of its own."""
         self.clear()
         self.add_class(f"-{kind}")
-        text = Text(f"{self._MARKS[kind]} {message}")
+        text = Text(f"{self._MARKS[kind]} {safe(message)}")
         if hint:
             text.append(f"  → {hint}", style="bold")
         if detail:
-            text.append(f"\n{detail}")
+            text.append(f"\n{one_line(detail)}")
         self.update(text)
 
     def clear(self) -> None:

@@ -18,6 +18,7 @@ from textual.scroll_view import ScrollView
 from textual.strip import Strip
 from textual.widgets import Input, Static
 
+from ...reports.harmless import safe
 from ..colours import theme_style
 from ..events import LogEvent, LogLines, rule_of
 
@@ -110,7 +111,7 @@ class EventList(ScrollView, can_focus=True):
         if at == self.chosen:
             base += Style(reverse=True) if self.has_focus else Style(bold=True)
         if not event.fields:
-            return Strip([Segment(set_cell_size(event.text()[: width * 2].replace("\t", " "), width), base)])
+            return Strip([Segment(set_cell_size(_in_a_row(event.text()[: width * 2]), width), base)])
         level = base if at == self.chosen else base + theme_style(self.app, _COLOURS.get(event.level, ""))
         rule = self.rule(event)
         head = f"{event.time} "
@@ -118,7 +119,7 @@ class EventList(ScrollView, can_focus=True):
         rest = f"{event.verb:<7}{event.target}  {event.user} {event.code}"
         if event.stage != "ResponseComplete":
             rest += f" ({event.stage})"
-        strip = Strip([Segment(head, base), Segment(mark, level), Segment(rest, base)])
+        strip = Strip([Segment(_in_a_row(text), style) for text, style in ((head, base), (mark, level), (rest, base))])
         return strip.adjust_cell_length(width, base)
 
     def action_move(self, by: int) -> None:
@@ -248,3 +249,8 @@ class AuditLog(Vertical):
             field.value = ""
             field.display = False
             self.query_one(EventList).focus()
+
+
+def _in_a_row(text: str) -> str:
+    """Return text that takes one row and does nothing to the terminal: a log may hold anything."""
+    return safe(text).replace("\n", "\\n").replace("\t", " ")
