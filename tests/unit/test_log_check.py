@@ -377,6 +377,25 @@ def test_a_watch_that_ends_has_a_begin_and_a_start() -> None:
     assert check(without).counts == {"started-missing": 1}
 
 
+def test_a_watch_that_nobody_answered_is_a_warning_after_a_minute() -> None:
+    ref = {"resource": "configmaps", "namespace": "dev", "apiVersion": "v1"}
+    stages = ("RequestReceived", "ResponseStarted", "ResponseComplete")
+    received, started, _ = request(20.5, uri=f"{DEV}/configmaps?watch=1", verb="watch", ref=ref, stages=stages)
+    events = calm(0, 100)
+    report = check([*events[:42], received, *events[42:]])
+    assert (told(report), report.impossible) == ([("unanswered", 43)], 0)
+    assert check([*events[:42], received, started, *events[42:]]).counts == {}
+    assert check([*events[:42], received, *events[42:150]]).counts == {}
+    # Its server is gone a while later, and another one writes the log.
+    gone = [*events[:42], received, *events[42:], *start(110), *calm(111, 200)]
+    assert (check(gone).counts, check(gone).older_counts) == ({}, {"unanswered": 1})
+    assert check(gone, everything=True).counts == {"unanswered": 1}
+    soon = [*events[:42], received, *events[42:120], *start(110), *calm(111, 300)]
+    assert check(soon, everything=True).counts == {}
+    omitted = policy("- level: Metadata\n  omitStages: [ResponseStarted]")
+    assert check([*events[:42], received, *events[42:]], omitted).counts == {}
+
+
 def test_what_was_forgotten_accuses_nobody() -> None:
     judge, checked = LineJudge(METADATA), LogCheck()
     checked._order.window = 10

@@ -242,7 +242,8 @@ class LogCheck:
         self._starts += 1
         self._last_start = received
         self._started = self._began
-        self._order.restart()
+        for finding in self._order.restart():
+            self._before.add(finding)
         self._add_all(self._clock.begin())
         self._gaps.restart()
         if self._everything:

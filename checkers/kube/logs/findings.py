@@ -109,6 +109,13 @@ _ALL: Final = (
         by_policy=True,
     ),
     Kind(
+        "unanswered",
+        "warning",
+        "of long-running requests that have neither ResponseStarted nor an end",
+        "taken out, or lost; a request may also hang",
+        by_policy=True,
+    ),
+    Kind(
         "extract",
         "warning",
         "without an earlier stage of theirs, as so many here: what is missing cannot be known",

@@ -45,16 +45,12 @@ class _Request:
     gone: bool = False
 
     @property
-    def wants_end(self) -> bool:
-        """Whether its begin is here, and its end should be."""
-        verdict = self.verdict
-        return (
-            bool(self.seen & 1)
-            and not self.seen & _ENDED
-            and not self.gone
-            and COMPLETE in verdict.stages
-            and not verdict.long_running
-        )
+    def waits_for(self) -> str:
+        """The stage that has to come after its begin, and has not; "" where none has to."""
+        if self.seen != 1 or self.gone:
+            return ""
+        stage = STARTED if self.verdict.long_running else COMPLETE
+        return stage if stage in self.verdict.stages else ""
 
 
 @dataclass(slots=True)
@@ -78,14 +74,16 @@ class RequestOrder:
         self._file = file
         self._begins = True
 
-    def restart(self) -> None:
-        """The API server starts: what ran before has no end.
+    def restart(self) -> Sequence[Finding]:
+        """The API server starts: what ran before has no end. Return what had waited for too long by then.
 
-        But what it was asked in its first second, before it was seen to start, may have one.
+        What it was asked in its first second, before it was seen to start, may have an end.
         """
+        waiting = list(self.finish())
         for table in (self._young, self._old):
             for request in table.values():
                 request.gone = True
+        return waiting
 
     def unreadable(self) -> None:
         """A line could not be read: it may have been any event of this time."""
@@ -181,10 +179,11 @@ class RequestOrder:
         self._young = {}
 
     def finish(self) -> Iterator[Finding]:
-        """Yield the requests that have no end though they should."""
+        """Yield the requests that have no end though they should, and the long-running ones that have no start."""
         for audit_id, request in (self._old | self._young).items():
-            if not request.wants_end or self._now - request.second < _PATIENCE:
+            if self._now - request.second < _PATIENCE or not (stage := request.waits_for):
                 continue
             rule, line = request.verdict.rule, request.verdict.policy_line
-            said = f"received at {request.received}, no end in the {self._now - request.second} s of log after"
-            yield Finding(request.file, request.line, Problem("end-missing", said, rule, line), audit_id)
+            kind = "unanswered" if stage == STARTED else "end-missing"
+            said = f"received at {request.received}, no {stage} in the {self._now - request.second} s of log after"
+            yield Finding(request.file, request.line, Problem(kind, said, rule, line), audit_id)
