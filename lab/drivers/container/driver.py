@@ -327,7 +327,10 @@ class ContainerDriver(ABC):
                 f"{self._start_command(record.cluster, container)}, then: cks-lab stop --lab {record.name}",
             )
         node = self._node(folder, record)
-        FirstState(folder.first, record.name).lay(node, Overlay(), container.address)
+        if FirstState(folder.first, record.name).lay(node, Overlay(), container.address):
+            # What of it does not come back is not ours to hold on to.
+            with contextlib.suppress(LabError):
+                await_api(node, record.name, limit=_WAKE_LIMIT)
         node.close()
         self._nodes.pop(record.container, None)
 

@@ -28,6 +28,8 @@ ROOTS = ("etc/kubernetes", "root")
 _LEFT = ("var/log/audit",)
 """Where tasks leave things: removed where it was not there at first."""
 _FOLDER = MANIFEST.rpartition("/")[0].lstrip("/")
+_ASIDE = "/root/cks-lab-left-behind"
+"""Where what a learner left among the manifests of a cluster of somebody's own goes: it is not ours to remove."""
 _TIMEOUT = 60.0
 _READY_LIMIT = 150.0
 _CLEAR_LIMIT = 15.0
@@ -76,20 +78,17 @@ for root in $prune; do
     done < <(find "/$root" -mindepth 1 -print0)
 done
 while IFS= read -r -d '' each; do
-    if [ ! -e "$stage$each" ]; then
-        mkdir -p "$aside"
-        mv -f "$each" "$aside/"
-    fi
+    if [ -e "$stage$each" ] || [ -h "$stage$each" ]; then continue; fi
+    if [ -n "$aside" ]; then mkdir -p "$aside" && mv -f "$each" "$aside/"; else rm -rf "$each"; fi
 done < <(find "/$folder" -mindepth 1 -maxdepth 1 -print0 2>/dev/null)
 for each in $absent; do
-    [ -e "$each" ] || [ -h "$each" ] || rm -rf "/$each"
+    if [ -e "$each" ] || [ -h "$each" ]; then continue; fi
+    if [ -n "$prune" ]; then rm -rf "/$each"; else rm -f "/$each"; rmdir "/${each%/*}" 2>/dev/null || :; fi
 done
 while IFS= read -r -d '' each; do
     each=${each#./}
-    if [ -h "/$each" ] || [ ! -d "/$each" ]; then
-        rm -rf "/$each"; mkdir -p "/$each"
-    fi
-    case $each in etc|var|var/*|.) ;; *) chown --reference="$each" "/$each"; chmod --reference="$each" "/$each" ;; esac
+    if [ ! -d "/$each" ]; then rm -rf "/$each"; mkdir -p "/$each"; elif [ -z "$prune" ]; then continue; fi
+    case $each in etc/kubernetes*|root*) chown --reference="$each" "/$each"; chmod --reference="$each" "/$each" ;; esac
 done < <(find . -mindepth 1 -type d -print0 | sort -z)
 lay() {
     if same "$1"; then
@@ -134,7 +133,7 @@ class FirstState:
         `address` is the node's own, which its files name.
         """
         laid = sorted(path.lstrip("/") for path in start.files)
-        paths = [*(ROOTS if whole else ()), MANIFEST.lstrip("/"), *laid]
+        paths = [*(ROOTS if whole else ()), _FOLDER, *laid]
         done = node.run(["sh", "-c", _KEEP, "sh", *paths], timeout=_TIMEOUT)
         names = self._names(done.stdout)
         if MANIFEST.lstrip("/") not in names:
@@ -178,7 +177,7 @@ class FirstState:
         absent = state["absent"]
         assert isinstance(absent, list)
         done = node.run(
-            ["bash", "-c", _LAY, "bash", _FOLDER, "/root/cks-lab-left-behind", prune, " ".join(absent)],
+            ["bash", "-c", _LAY, "bash", _FOLDER, "" if prune else _ASIDE, prune, " ".join(absent)],
             timeout=_TIMEOUT,
             stdin=content,
         )
