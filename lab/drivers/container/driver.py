@@ -330,7 +330,7 @@ class ContainerDriver(ABC):
         if FirstState(folder.first, record.name).lay(node, Overlay(), container.address):
             # What of it does not come back is not ours to hold on to.
             with contextlib.suppress(LabError):
-                await_api(node, record.name, limit=_WAKE_LIMIT)
+                await_api(node, record.name, limit=WAKE_LIMIT)
         node.close()
         self._nodes.pop(record.container, None)
 
