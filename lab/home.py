@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,8 +78,8 @@ def made(folder: Path) -> Path:
 def write_whole(path: Path, content: bytes | Iterable[bytes]) -> Path:
     """Write a file so that it is there whole or not at all. Raises LabError, and leaves nothing behind.
 
-    `content` may come in pieces. A link is followed, and what is no plain file (a pipe, /dev/stdout) is written to as
-    it is.
+    `content` may come in pieces. A file that is there keeps its mode. A link is followed, and what is no plain file (a
+    pipe, /dev/stdout) is written to as it is.
     """
     part: Path | None = None
     pieces = (content,) if isinstance(content, bytes) else content
@@ -90,6 +91,8 @@ def write_whole(path: Path, content: bytes | Iterable[bytes]) -> Path:
         real = path.resolve()
         part = real.with_name(f".{real.name}.{os.getpid()}.part")
         with part.open("wb") as out:
+            if real.exists():
+                part.chmod(stat.S_IMODE(real.stat().st_mode))
             out.writelines(pieces)
             out.flush()
             os.fsync(out.fileno())

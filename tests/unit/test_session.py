@@ -383,3 +383,10 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
         write_whole(path, b"new")
     assert path.read_text() == "old"
     assert [p.name for p in tmp_path.iterdir()] == ["report.json"]
+
+
+def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
+    path = tmp_path / "kubeconfig"
+    path.touch(mode=0o600)
+    write_whole(path, b"a secret")
+    assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"a secret", 0o600)
