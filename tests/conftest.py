@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -39,6 +41,23 @@ def isolated_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.
     monkeypatch.setenv("CKS_LAB_HOME", str(home / "cks-lab"))
     monkeypatch.delenv("KUBECONFIG", raising=False)
     return home
+
+
+@pytest.fixture(scope="session")
+def minikube(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Have a minikube on PATH: the machine's own, else the one that stands in for it. Says which: real or stand-in."""
+    from tests import minikube_stand_in
+
+    with pytest.MonkeyPatch.context() as patch:
+        if shutil.which("minikube") is None:
+            folder = tmp_path_factory.mktemp("minikube")
+            minikube_stand_in.install(folder / "bin")
+            patch.setenv("PATH", str(folder / "bin"), prepend=os.pathsep)
+            patch.setenv("MINIKUBE_HOME", str(folder / "home"))
+            yield "stand-in"
+        else:
+            patch.setenv("MINIKUBE_HOME", os.environ.get("MINIKUBE_HOME", str(Path.home() / ".minikube")))
+            yield "real"
 
 
 @pytest.fixture(scope="session")

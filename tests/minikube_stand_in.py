@@ -355,6 +355,15 @@ def main(argv: list[str]) -> int:
     return done
 
 
+def install(folder: Path) -> None:
+    """Put the program into a folder, as `minikube`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    program = folder / "minikube"
+    here = Path(__file__).parent.parent
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={here} exec {sys.executable} -m tests.minikube_stand_in "$@"\n')
+    program.chmod(0o755)
+
+
 def run() -> NoReturn:
     """Be the program."""
     sys.exit(main(sys.argv[1:]))

@@ -42,7 +42,10 @@ class Made:
         return self.driver.node(self.lab)
 
 
-def usable(name: str) -> Driver:
+def usable(request: pytest.FixtureRequest) -> Driver:
+    name = request.param
+    if name == "minikube":
+        request.getfixturevalue("minikube")
     found = driver(name)
     info = found.probe()
     if not info.available:
@@ -53,7 +56,7 @@ def usable(name: str) -> Driver:
 
 
 def spec(driver: Driver, name: str, start: Overlay = Overlay(), seed: int | None = None) -> LabSpec:  # noqa: B008
-    image = _IMAGE if "image" in driver.probe().capabilities else None
+    image = _IMAGE if driver.name == "kind" else None
     return LabSpec(name, "audit-log", seed=seed, start=start, image=image)
 
 
@@ -61,7 +64,7 @@ def spec(driver: Driver, name: str, start: Overlay = Overlay(), seed: int | None
 def made(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Made]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CKS_LAB_HOME", str(tmp_path_factory.mktemp("home")))
-        found = usable(request.param)
+        found = usable(request)
         steps: list[Step] = []
         lab = found.create(spec(found, "contract", START, 7), steps.append)
         yield Made(found, lab, steps)
@@ -179,7 +182,7 @@ def test_a_reset_puts_the_first_state_back(made: Made) -> None:
 
 @pytest.fixture(params=EACH)
 def fresh(request: pytest.FixtureRequest) -> Driver:
-    return usable(request.param)
+    return usable(request)
 
 
 def test_a_lab_that_was_removed_is_gone_and_may_be_removed_again(fresh: Driver, isolated_home: Path) -> None:
