@@ -21,11 +21,19 @@ pytestmark = pytest.mark.docker
 
 @pytest.fixture
 def names() -> list[str]:
-    """The control planes of the kind clusters that run here."""
+    """The control planes of the kind clusters that run here, of whoever they are, and are ready."""
     try:
-        return procs.run(["docker", "ps", "--filter", _LABEL, "--format", "{{.Names}}"], timeout=10).text.split()
+        found = procs.run(["docker", "ps", "--filter", _LABEL, "--format", "{{.Names}}"], timeout=60).text.split()
+        return [name for name in found if procs.run([*_exec(name), *_READY], timeout=60, check=False).text == "ok"]
     except LabError as error:
         pytest.skip(f"no Docker here: {error.message.splitlines()[0]}")
+
+
+_READY = ("kubectl", "get", "--raw", "/readyz")
+
+
+def _exec(name: str) -> list[str]:
+    return ["docker", "exec", "--env", "KUBECONFIG=/etc/kubernetes/admin.conf", name]
 
 
 def test_no_such_container(names: list[str]) -> None:
@@ -46,5 +54,5 @@ def test_a_real_node_of_kind_is_captured_whole(names: list[str], tmp_path: Path)
         held = b"".join(file.read() for m in tar if m.isreg() and (file := tar.extractfile(m)))
     assert b"PRIVATE KEY" not in held
     assert b"client-key-data" not in held
-    listed = procs.run(["docker", "exec", names[0], "kubectl", "get", "cm", "-A", "-o", "name"], timeout=20).text
+    listed = procs.run([*_exec(names[0]), "kubectl", "get", "cm", "-A", "-o", "name"], timeout=60).text
     assert "cks-lab-probe" not in listed
