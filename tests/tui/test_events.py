@@ -9,7 +9,7 @@ import pytest
 from checkers.kube.audit_policy import load_policy
 from lab.tui import events as kept
 from lab.tui.events import LogLines, rule_of
-from lab.tui.lens import VERBS, Viewpoint, rows, viewpoints
+from lab.tui.lens import VERBS, Viewpoint, table, viewpoints
 from tests.tui.fake_session import POLICY, event
 
 GOOD = load_policy(
@@ -86,17 +86,17 @@ def test_an_event_opens_as_indented_json() -> None:
 
 
 def test_the_lens_shows_the_rule_that_decides_each_verb() -> None:
-    table = {row.label: row for row in rows(load_policy(POLICY), Viewpoint())}
-    levels = {str(decision.level) for decision in table["configmaps"].decisions if decision}
+    shown = {row.label: row for row in table(load_policy(POLICY), Viewpoint()).rows}
+    levels = {str(decision.level) for decision in shown["configmaps"].decisions if decision}
     assert levels == {"Metadata"}
-    assert all(decision and decision.rule and decision.rule.index == 0 for decision in table["configmaps"].decisions)
-    assert table["/healthz"].decisions[1:] == (None,) * (len(VERBS) - 1)
+    assert all(decision and decision.rule and decision.rule.index == 0 for decision in shown["configmaps"].decisions)
+    assert shown["/healthz"].decisions[1:] == (None,) * (len(VERBS) - 1)
 
 
 def test_the_lens_can_look_with_the_eyes_of_those_whom_the_policy_names() -> None:
     users, spaces = viewpoints(GOOD)
     assert "jane" in dict(users)
     assert "prod" in spaces
-    seen = rows(GOOD, Viewpoint("jane", ("system:authenticated",), "prod"))
+    seen = table(GOOD, Viewpoint("jane", ("system:authenticated",), "prod")).rows
     assert str(seen[0].label) == "configmaps"
     assert {str(d.level) for d in seen[0].decisions if d} == {"Request"}

@@ -11,13 +11,15 @@ from textual.containers import Vertical
 from textual.widgets import DataTable, Static
 
 from ..colours import theme_style
-from ..lens import ADMIN, LETTERS, SHORT, VERBS, Viewpoint, rows, viewpoints
+from ..lens import ADMIN, LETTERS, SHORT, VERBS, Viewpoint, shortened, table, viewpoints
 
 if TYPE_CHECKING:
     from checkers.kube.audit_policy import Policy
 
     from ..lens import Row
 
+_LEVEL_WIDTH = 4
+_NARROWEST = 16
 _COLOURS = ("foreground-muted", "text-primary", "text-warning", "text-error")
 
 
@@ -57,6 +59,7 @@ class Lens(Vertical):
         """Whether the policy has been looked at."""
         self._view = Viewpoint()
         self._rows: list[Row] = []
+        self._width = 0
 
     def compose(self) -> ComposeResult:
         """Lay out the title, the table and what the chosen cell means."""
@@ -98,19 +101,32 @@ class Lens(Vertical):
         self._draw()
 
     def _draw(self) -> None:
-        table = self.query_one(DataTable)
-        at = table.cursor_coordinate
-        table.clear(columns=not table.columns)
-        if not table.columns:
-            table.add_column("", key="resource", width=17)
-            for verb, short in zip(VERBS, SHORT, strict=True):
-                table.add_column(short, key=verb, width=4)
+        seen = table(self.policy, self._view) if self.policy else None
+        self._rows = seen.rows if seen else []
         who = self._view.user if self._view.user != ADMIN[0] else "the admin"
-        self.query_one("#lens-title", Static).update(f"Lens · {who} in {self._view.namespace} · keys u, n")
-        self._rows = rows(self.policy, self._view) if self.policy else []
+        title = f"Lens · {who} in {self._view.namespace} · keys u, n"
+        if seen and seen.left_out:
+            title += f"\nThe policy is big: {seen.left_out:,} more that it names are not in here."
+        self.query_one("#lens-title", Static).update(title)
+        self._fill()
+
+    def _fill(self) -> None:
+        """Put the rows into the table; names get the room that the levels leave."""
+        grid = self.query_one(DataTable)
+        at = grid.cursor_coordinate
+        longest = max((len(row.label) for row in self._rows), default=0)
+        width = max(_NARROWEST, min(longest, self.size.width - len(VERBS) * _LEVEL_WIDTH - 2)) + 1
+        if width != self._width:
+            self._width = width
+            grid.clear(columns=True)
+            grid.add_column("", key="resource", width=width)
+            for verb, short in zip(VERBS, SHORT, strict=True):
+                grid.add_column(short, key=verb, width=_LEVEL_WIDTH)
+        else:
+            grid.clear()
         styles = [theme_style(self.app, name, bold=bool(level)) for level, name in enumerate(_COLOURS)]
         for row in self._rows:
-            cells: list[Text] = [Text(row.label[:16])]
+            cells: list[Text] = [Text(shortened(row.label, width - 1))]
             for decision in row.decisions:
                 if decision is None:
                     cells.append(Text(""))
@@ -118,10 +134,15 @@ class Lens(Vertical):
                 rule = "" if decision.rule is None else str(decision.rule.index)
                 level = int(decision.level)
                 cells.append(Text.assemble((LETTERS[level], styles[level]), (rule, "dim")))
-            table.add_row(*cells)
+            grid.add_row(*cells)
         if self._rows:
-            table.move_cursor(row=min(at.row, len(self._rows) - 1), column=max(1, at.column))
+            grid.move_cursor(row=min(at.row, len(self._rows) - 1), column=max(1, at.column))
         self._explain()
+
+    def on_resize(self) -> None:
+        """Give the names the room that there is now."""
+        if self._rows:
+            self._fill()
 
     def on_data_table_cell_highlighted(self, event: DataTable.CellHighlighted) -> None:
         """Say what the chosen cell means."""
