@@ -7,7 +7,6 @@ Source: kube-apiserver 1.34, apiserver/pkg/endpoints/handlers (create, update: c
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
@@ -39,8 +38,7 @@ _decode: Final = msgspec.json.Decoder(_Object).decode
 _NAMELESS: Final = _Metadata()
 
 
-@dataclass(frozen=True, slots=True)
-class Bodies:
+class Bodies(msgspec.Struct, frozen=True, gc=False):
     """What the bodies of an event have to be. `decoded`: requestObject is one that was decoded."""
 
     info: RequestInfo

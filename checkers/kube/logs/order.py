@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+import msgspec
+
 from checkers.kube.logs.findings import Finding, Problem
 from checkers.kube.logs.request import COMPLETE, PANIC, RECEIVED, STARTED
 from checkers.kube.logs.verdict import Verdict
@@ -30,8 +32,7 @@ _UNSURE: Final = 5
 _PATIENCE: Final = 60
 
 
-@dataclass(slots=True)
-class _Request:
+class _Request(msgspec.Struct, gc=False):
     """What is known of a request: the stages seen, and where its last event is. Times are seconds."""
 
     received: str

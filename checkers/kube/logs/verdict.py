@@ -8,7 +8,6 @@ Sources: kube-apiserver 1.34, apiserver/pkg/audit and pkg/endpoints/filters; fac
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Final
 
 import msgspec
@@ -65,8 +64,7 @@ _TRUNCATED: Final = "audit.k8s.io/truncated"
 _REMEMBERED: Final = 20_000
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(msgspec.Struct, frozen=True, gc=False):
     """What is to say of an event by itself, and what the order of events is judged by.
 
     `stages` are those that the policy lets through of this request; empty where it is not known or does not fit.
