@@ -6,12 +6,14 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parent.parent
 _KEPT = ("CKS_LAB_SHARED", "CKS_LAB_E2E_")
 """What the tests themselves are told by."""
+ONLY_REAL = "only a real minikube can show it, and there is none here"
 _DOCKER = os.environ.get("DOCKER_HOST")
 _NO_DOCKER = "unix:///nonexistent/docker.sock"
 
@@ -29,6 +31,17 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             os.environ["DOCKER_HOST"] = _DOCKER
     else:
         os.environ["DOCKER_HOST"] = _NO_DOCKER
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """List by name what was not shown because there is no minikube here: no silent pass."""
+    skipped = [each for each in terminalreporter.stats.get("skipped", []) if ONLY_REAL in str(each.longrepr)]
+    if not skipped:
+        return
+    terminalreporter.section("not shown: only a real minikube could")
+    for each in sorted(skipped, key=lambda each: each.nodeid):
+        name = each.nodeid.rpartition("::")[2].removeprefix("test_").replace("_", " ")
+        terminalreporter.write_line(f"  - {name}")
 
 
 @pytest.fixture(autouse=True)

@@ -11,6 +11,7 @@ import argparse
 import base64
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -67,9 +68,7 @@ class Profiles:
 
     def remove(self, name: str) -> None:
         """Forget a profile."""
-        (self.folder / name / "config.json").unlink(missing_ok=True)
-        if (self.folder / name).is_dir():
-            (self.folder / name).rmdir()
+        shutil.rmtree(self.folder / name, ignore_errors=True)
 
     def names(self) -> list[str]:
         """Return all names."""
