@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from lab import catalog
+from lab.cli.run import run
 from lab.overlay import MANIFEST, edit_manifest
 from lab.session import Session
 
@@ -23,25 +24,46 @@ POLICY = "/etc/kubernetes/audit/policy.yaml"
 pytestmark = pytest.mark.sandbox
 
 
-def typed(*args: str, stdin: str | None = None, ends: int = 0) -> str:
-    """Type a command, see that it ends with this status, and return its output."""
-    given = {"stdin": subprocess.DEVNULL} if stdin is None else {"input": stdin}
-    done: subprocess.CompletedProcess[str] = subprocess.run(
-        [*CKS_LAB, *args],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-        **given,
-    )
-    assert done.returncode == ends, f"{args}: {done.returncode}\n{done.stdout}{done.stderr}"
-    assert "Traceback" not in done.stderr
-    return done.stdout
+class Terminal:
+    """Commands as they are typed. `python -m lab` itself is started for the shell, which becomes another program;
+    test_docs.py starts it for every command of the README.
+    """
+
+    def __init__(self, capfd: pytest.CaptureFixture[str]) -> None:
+        self._capfd = capfd
+
+    def __call__(self, *args: str, stdin: str | None = None, ends: int = 0) -> str:
+        """Type a command, see that it ends with this status, and return its output."""
+        if args[0] != "shell":
+            status = run(args)
+            out, err = self._capfd.readouterr()
+        else:
+            done = subprocess.run(
+                [*CKS_LAB, *args], capture_output=True, text=True, timeout=600, check=False, input=stdin or ""
+            )
+            status, out, err = done.returncode, done.stdout, done.stderr
+        assert status == ends, f"{args}: {status}\n{out}{err}"
+        assert "Traceback" not in err
+        return out
+
+    def report(self, *args: str, ends: int) -> dict[str, Any]:
+        """Grade, and return the report."""
+        value: dict[str, Any] = json.loads(self("grade", *args, "--format", "json", ends=ends))
+        return value
+
+    def solve(self) -> None:
+        """Do the work: the manifest by hand from the node's own, the policy from the solution, both through the shell."""
+        solution = catalog.load("audit-log").solution
+        manifest = self("shell", "--", "cat", MANIFEST)
+        for edits in solution.edits:
+            manifest = edit_manifest(manifest, edits)
+        self("shell", "--", "tee", POLICY, stdin=solution.files[POLICY].decode())
+        self("shell", stdin=f"cat > {MANIFEST} <<'END'\n{manifest}END\n")
 
 
-def report(*args: str, ends: int) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(typed("grade", *args, "--format", "json", ends=ends))
-    return value
+@pytest.fixture
+def typed(capfd: pytest.CaptureFixture[str]) -> Terminal:
+    return Terminal(capfd)
 
 
 @pytest.fixture
@@ -50,17 +72,7 @@ def no_lab_is_left() -> Iterator[None]:
     Session().stop_all()
 
 
-def solve() -> None:
-    """Do the work: the manifest by hand from the node's own, the policy from the solution, both through the shell."""
-    solution = catalog.load("audit-log").solution
-    manifest = typed("shell", "--", "cat", MANIFEST)
-    for edits in solution.edits:
-        manifest = edit_manifest(manifest, edits)
-    typed("shell", "--", "tee", POLICY, stdin=solution.files[POLICY].decode())
-    typed("shell", stdin=f"cat > {MANIFEST} <<'END'\n{manifest}END\n")
-
-
-def test_a_learner_from_start_to_stop(no_lab_is_left: None, tmp_path: Path) -> None:
+def test_a_learner_from_start_to_stop(no_lab_is_left: None, typed: Terminal, tmp_path: Path) -> None:
     assert typed("start", "audit-log") == "audit-log\n"
     assert typed("start", "audit-log") == "audit-log\n", "the running one is used again"
     assert "/var/log/audit/audit.log" in typed("task")
@@ -72,9 +84,9 @@ def test_a_learner_from_start_to_stop(no_lab_is_left: None, tmp_path: Path) -> N
     assert "✗ policy.metadata-everywhere" in first
     typed("hint")
 
-    solve()
+    typed.solve()
     typed("shell", "--", "sh", "-c", "echo mine > /root/notes")
-    done = report(ends=0)
+    done = typed.report(ends=0)
     assert done["verdict"] == "pass"
     assert done["score"]["percent"] == 100
     assert (done["node"]["driver"], done["node"]["apiserver"]) == ("sandbox", "lite v1.34")
@@ -91,7 +103,7 @@ def test_a_learner_from_start_to_stop(no_lab_is_left: None, tmp_path: Path) -> N
         notes = tar.extractfile("root/notes")
         assert notes is not None
         assert notes.read() == b"mine\n"
-    assert report(ends=1)["score"]["percent"] == 0
+    assert typed.report(ends=1)["score"]["percent"] == 0
 
     (row,) = json.loads(typed("history", "--format", "json"))
     assert (row["gradings"], row["percent"], row["verdict"]) == (3, 100, "fail")
@@ -107,7 +119,7 @@ def test_a_learner_from_start_to_stop(no_lab_is_left: None, tmp_path: Path) -> N
     assert typed("grade", "--bundle", str(bundle), "--format", "json") == graded, "to the byte"
 
 
-def test_two_labs_side_by_side(no_lab_is_left: None) -> None:
+def test_two_labs_side_by_side(no_lab_is_left: None, typed: Terminal) -> None:
     for name in ("one", "two"):
         typed("start", "audit-log", "--lab", name)
     typed("start", "audit-log", "--lab", "one", ends=2)

@@ -254,13 +254,16 @@ def changes(lines: list[dict[str, Any]], random_: random.Random) -> Iterator[tup
 def test_changed_lines_of_the_real_log_are_found_at_their_line(log: bytes, policy: Policy) -> None:
     lines = log.splitlines(keepends=True)[:6000]
     events = [json.loads(line) for line in lines]
+    of_request: dict[str, list[int]] = {}
+    for n, event in enumerate(events):
+        of_request.setdefault(event["auditID"], []).append(n)
     missed = []
     tried = 0
     for what, index, changed, kinds in changes(events, random.Random(4)):
         # The other events of its request, and its neighbours.
         near = [n for n in range(max(0, index - 8), min(len(lines), index + 8)) if n != index]
-        own = {n for n, e in enumerate(events) if e["auditID"] == changed["auditID"] and n != index}
-        others = sorted(own.union(near))
+        own = [n for n in of_request[changed["auditID"]] if n != index]
+        others = sorted({*own, *near})
         place = sum(n < index for n in others)
         sent = [lines[n] for n in others]
         sent.insert(place, written(changed))
