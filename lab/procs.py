@@ -9,7 +9,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Final, NoReturn, TypeAlias
+from typing import IO, Final, Literal, NoReturn, TypeAlias
 
 from .errors import LabError
 
@@ -120,6 +120,7 @@ def start(
     pass_fds: Sequence[int] = (),
     preexec: Callable[[], None] | None = None,
     new_session: bool = True,
+    cwd: Path | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start a process that outlives the call; the caller ends it or lets it be.
 
@@ -135,6 +136,7 @@ def start(
             pass_fds=pass_fds,
             preexec_fn=preexec,
             start_new_session=new_session,
+            cwd=cwd,
         )
     except OSError as error:
         raise LabError(f"cannot start {argv[0]}: {error.strerror}", shlex.join(argv)) from error
@@ -156,10 +158,11 @@ def attach(argv: Sequence[str], env: Mapping[str, str] | None = None) -> int:
     return code if code >= 0 else 128 - code
 
 
-def lines(process: subprocess.Popen[bytes]) -> Iterator[str]:
-    """Yield the lines of a started process's standard output as they come."""
-    assert process.stdout is not None
-    for line in process.stdout:
+def lines(process: subprocess.Popen[bytes], *, of: Literal["stdout", "stderr"] = "stdout") -> Iterator[str]:
+    """Yield the lines of a started process's standard output, or error, as they come."""
+    stream = process.stdout if of == "stdout" else process.stderr
+    assert stream is not None
+    for line in stream:
         yield line.decode("utf-8", "replace").rstrip("\n")
 
 

@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass
 import click
 
 from .. import __version__
+from ..drivers.sandbox import binaries
 from ..errors import EXIT_NO, EXIT_YES, LabError
 from ..home import Home, made
 from ..session import Session
@@ -63,6 +64,7 @@ def _findings(session: Session) -> Iterator[Finding]:
     any_works = any(info.available for info in probes)
     for info in probes:
         yield Finding(f"node by {info.name}", info.available, info.reason, info.hint, needed=not any_works)
+    yield _real_server()
     if not any_works:
         yield Finding("starting a lab", False, "no kind of node can be made here", "see the lines above")
     yield _asked("data folder", lambda: str(made(session.home.data)))
@@ -74,6 +76,17 @@ def _findings(session: Session) -> Iterator[Finding]:
     yield Finding("labs", True, ", ".join(f"{lab.name} ({lab.state})" for lab in labs) or "none is there")
     for driver, reason in session.unreachable.items():
         yield Finding(f"labs by {driver}", False, reason, "cks-lab status", needed=False)
+
+
+def _real_server() -> Finding:
+    name = "kube-apiserver of the sandbox"
+    try:
+        found = binaries.find()
+    except LabError as error:
+        return Finding(name, False, error.message, error.hint)
+    if found is None:
+        return Finding(name, False, "lite; the real one is not here", "cks-lab setup   gets it", needed=False)
+    return Finding(name, True, f"{found.version}, {found.apiserver}; etcd {found.etcd}")
 
 
 def _asked(name: str, question: Callable[[], str]) -> Finding:

@@ -26,6 +26,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "policy": ("lab.cli.policy:policy", "Check, explain and compare audit policies; no cluster needed."),
     "log": ("lab.cli.log:log", "Check an audit log against a policy; count what is in one."),
     "demo": ("lab.cli.demo:demo", "Watch the whole job done on a node of its own, right and wrong."),
+    "setup": ("lab.cli.setup:setup", "Get the real kube-apiserver and etcd for the sandbox."),
     "doctor": ("lab.cli.doctor:doctor", "Say what works on this machine, and what to do about the rest."),
     "completion": ("lab.cli.completion:completion", "Print the script that completes cks-lab in your shell."),
 }

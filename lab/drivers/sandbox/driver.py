@@ -19,6 +19,7 @@ import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -79,6 +80,7 @@ class SandboxDriver:
                 interpreter.kubectl()
             except LabError as error:
                 return DriverInfo(self.name, False, error.message, error.hint)
+            return replace(info, reason=f"{info.reason}, {binaries.words()}")
         return info
 
     def create(self, spec: LabSpec, progress: Progress = silent) -> Lab:

@@ -54,7 +54,7 @@ def decide(seen: Seen) -> DriverInfo:
     if not seen.nsenter:
         return _no("nsenter is missing: it opens the shell on the node", "install util-linux: apt install util-linux")
     if seen.failed is None:
-        return DriverInfo(NAME, True, "namespaces without root, lite API server", "", CAPABILITIES)
+        return DriverInfo(NAME, True, "namespaces without root", "", CAPABILITIES)
     words = errno.errorcode.get(seen.number or 0, str(seen.number))
     for path in _MAXIMA:
         if seen.sysctls.get(path) == "0":
