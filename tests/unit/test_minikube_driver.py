@@ -45,7 +45,7 @@ class Docker:
         self._recording = recording
         self.containers_: dict[str, dict[str, Any]] = {}
         self.files: dict[str, bytes] = {}
-        self.memory = 8 << 30
+        self.down = False
 
     def run(self, name: str, identity: str, *, labelled: bool = True) -> dict[str, Any]:
         """Have a container as minikube makes it."""
@@ -59,8 +59,13 @@ class Docker:
         self.containers_[identity] = said
         return said
 
+    def _answer(self) -> None:
+        if self.down:
+            raise ConnectionRefusedError(111, "Connection refused")
+
     def inspect_container(self, name: str) -> dict[str, Any]:
         """Answer as the API does."""
+        self._answer()
         for identity, said in self.containers_.items():
             if name in (identity, said["Name"].lstrip("/")):
                 return said
@@ -68,6 +73,7 @@ class Docker:
 
     def containers(self, *, all: bool, filters: dict[str, list[str]]) -> list[dict[str, str]]:
         """Answer as the API does."""
+        self._answer()
         wanted = [label.partition("=")[::2] for label in filters["label"]]
         held = [(identity, said["Config"]["Labels"]) for identity, said in self.containers_.items()]
         return [{"Id": identity} for identity, labels in held if all_in(wanted, labels)]
@@ -531,3 +537,64 @@ def test_a_minikube_that_cannot_be_used_is_named(
 def test_it_is_a_driver_of_containers() -> None:
     assert issubclass(MinikubeDriver, ContainerDriver)
     assert MinikubeDriver.api_port == 8443
+
+
+# Faults
+
+
+def test_docker_that_stops_while_a_cluster_is_made_leaves_a_lab_that_can_be_removed(
+    driver: Driver, docker: Docker, cli: RecordedCli
+) -> None:
+    def stops() -> None:
+        docker.run(CLUSTER, "id-one")
+        docker.down = True
+
+    cli.will("start", "broken-start", then=stops)
+    with pytest.raises(LabError) as failed:
+        driver.create(LabSpec("one", "audit-log"))
+    assert "what is there could not be removed: Docker is not running" in failed.value.message
+    assert failed.value.hint == "cks-lab stop --lab one"
+    docker.down = False
+    (lab,) = driver.find()
+    assert lab.state == "broken"
+    driver.destroy(lab)
+    assert len(cli.made("delete")) == 1
+    assert driver.find() == []
+
+
+def test_without_docker_labs_are_still_named(driver: Driver, docker: Docker, cli: RecordedCli) -> None:
+    start(driver, docker, cli)
+    docker.down = True
+    (lab,) = driver.find()
+    assert lab.state != "running"
+    assert "Docker is not running" in lab.detail
+    docker.down = False
+    assert [lab.state for lab in driver.find()] == ["running"]
+
+
+def test_a_delete_that_fails_keeps_the_lab(driver: Driver, docker: Docker, cli: RecordedCli) -> None:
+    start(driver, docker, cli)
+    (lab,) = driver.find()
+    cli.will("delete", "outside", "ssh -p drill", always=True)
+    with pytest.raises(LabError, match=f"minikube did not remove {CLUSTER}") as failed:
+        driver.destroy(lab)
+    assert failed.value.hint == f"minikube delete -p {CLUSTER}"
+    assert [lab.name for lab in driver.find()] == ["one"]
+
+
+def test_a_minikube_that_is_gone_meanwhile_costs_nothing(docker: Docker, cli: RecordedCli) -> None:
+    start(made(docker, cli), docker, cli)
+    without = made(docker, NoCli())
+    (lab,) = without.find()
+    assert lab.state == "running"
+    with pytest.raises(LabError, match="minikube: no such program"):
+        without.destroy(lab)
+    assert [lab.name for lab in without.find()] == ["one"]
+
+
+def test_flags_that_were_lost_are_not_guessed(driver: Driver, docker: Docker, cli: RecordedCli) -> None:
+    stopped(driver, docker, cli)
+    (folder() / "one/start.json").write_text("{")
+    with pytest.raises(LabError, match=r"start\.json cannot be read"):
+        driver.create(LabSpec("one", "audit-log"))
+    assert len(cli.made("start")) == 1
