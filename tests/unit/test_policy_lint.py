@@ -12,10 +12,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from checkers.kube.audit_policy import Policy, PolicyError, Rule, evaluate, load_policy
+from checkers.kube.builtin_resources import ALL_VERBS
 from checkers.kube.goyaml import decode
 from checkers.kube.policy.finding import Finding, Severity
 from checkers.kube.policy.lint import MOST_FINDINGS, lint, lint_file
-from checkers.kube.policy.lint_reach import Asked, covers, hiders, impossible, reach
+from checkers.kube.policy.lint_reach import ORDINARY, covers, hiders, impossible, reach
 from checkers.kube.policy.refusal import why_refused
 from checkers.kube.policy.universe import Universe
 
@@ -63,8 +64,22 @@ class TestRulesThatNeverFire:
         everybody = "".join(
             f"- level: Metadata\n  userGroups: ['system:{group}']\n" for group in ("authenticated", "unauthenticated")
         )
-        hidden = the("rule-never-fires", everybody + "- level: Request\n" + CONFIGMAPS)
-        assert "rules 0 (line 4) and 1 (line 6) come first and together match all" in hidden.message
+        hidden = the("rule-matches-nothing", everybody + "- level: Request\n" + CONFIGMAPS)
+        assert hidden.severity is Severity.WARNING
+        assert "rules 0 (line 4) and 1 (line 6) come first and together match all others" in hidden.message
+        assert hidden.fix == "move it before rule 0: the first rule that matches decides"
+        by_verbs = "- level: Metadata\n  verbs: [get]\n- level: Metadata\n  verbs: [list]\n"
+        truly = the("rule-never-fires", by_verbs + "- level: Request\n  verbs: [list, get]\n" + CONFIGMAPS)
+        assert "rules 0 (line 4) and 1 (line 6) come first and together match all that it matches" in truly.message
+
+    def test_a_rule_that_is_left_the_401s_alone_says_so(self) -> None:
+        known = "  userGroups: ['system:authenticated', 'system:unauthenticated']\n"
+        text = "- level: Metadata\n" + known + "- level: Metadata\n  users: ['system:anonymous']\n- level: Request\n"
+        odd, hidden = (f for f in found(text) if f.id == "rule-matches-nothing")
+        assert (hidden.rule, hidden.severity) == (2, Severity.WARNING)
+        assert hidden.message.startswith("rule 2 fires only for requests that end with a 401: rules 0 (line 4) and 1 ")
+        # A certificate can be called so and be in no group.
+        assert (odd.rule, "for odd requests only" in odd.message) == (1, True)
 
     def test_of_several_that_decide_only_those_that_are_needed_are_named(self) -> None:
         text = (
@@ -86,25 +101,40 @@ class TestRulesThatNeverFire:
     @pytest.mark.parametrize(
         ("rule", "fields"),
         [
-            ("- level: Request\n  verbs: ['*']\n", "`verbs`"),
+            ("  verbs: ['*']\n", "has its `verbs`"),
             (
-                "- level: Request\n  verbs: [create]\n  resources: [{resources: [secrets], resourceNames: [a]}]\n",
-                "`verbs`",
+                "  verbs: [create]\n  resources: [{resources: [secrets], resourceNames: [a]}]\n",
+                "fits its `verbs` and `resources` at once",
             ),
-            ("- level: Request\n  namespaces: [dev]\n  resources: [{resources: [nodes]}]\n", "`namespaces`"),
+            ("  namespaces: [dev]\n  resources: [{resources: [nodes]}]\n", "fits its `resources` and `namespaces`"),
             (
-                "- level: Request\n  users: ['system:anonymous']\n  userGroups: ['system:authenticated']\n",
-                "`userGroups`",
+                "  users: ['system:anonymous']\n  userGroups: ['system:authenticated']\n",
+                "fits its `users` and `userGroups` at once",
             ),
-            ("- level: Request\n  verbs: [list]\n  nonResourceURLs: [/healthz]\n", "`verbs`"),
-            ("- level: Request\n  namespaces: [Dev]\n", "`namespaces`"),
-            ("- level: Request\n  users: ['']\n", "`users`"),
+            ("  verbs: [list]\n  nonResourceURLs: [/healthz]\n", "has its `verbs`"),
+            ("  namespaces: [Dev]\n", "has its `namespaces`"),
         ],
     )
     def test_a_rule_that_contradicts_itself_says_which_fields_do(self, rule: str, fields: str) -> None:
-        dead = the("rule-never-fires", rule + "- level: Metadata\n")
+        """All of these can be sent: by another method, to a path that is answered with 404, with a certificate."""
+        dead = the("rule-matches-nothing", "- level: Request\n" + rule + "- level: Metadata\n")
         assert (dead.rule, dead.severity) == (0, Severity.ERROR)
-        assert fields in dead.message
+        said = "rule 0 fires for odd requests only, mostly refused ones (401, 404, 405): none for anything real "
+        assert dead.message.startswith(said + fields)
+
+    @pytest.mark.parametrize(
+        ("rule", "fields"),
+        [
+            ("  users: ['']\n", "users"),
+            ("  verbs: [GET]\n", "verbs"),
+            ("  namespaces: [a/b]\n", "namespaces"),
+            ("  verbs: [head]\n" + CONFIGMAPS, "verbs"),
+        ],
+    )
+    def test_a_rule_that_nothing_can_match_never_fires(self, rule: str, fields: str) -> None:
+        dead = the("rule-never-fires", "- level: Request\n" + rule + "- level: Metadata\n")
+        assert (dead.rule, dead.severity) == (0, Severity.ERROR)
+        assert dead.message == f"rule 0 can never fire: no request has its `{fields}`"
 
     def test_resource_names_fit_the_creation_of_a_subresource(self) -> None:
         text = rule_of("{resources: [serviceaccounts/token], resourceNames: [a]}", more="  verbs: [create]\n")
@@ -117,7 +147,9 @@ class TestRulesThatNeverFire:
 
     def test_a_misspelt_name_beside_a_hidden_one_is_not_hidden(self) -> None:
         text = rule_of("{resources: [configmaps]}") + rule_of("{resources: [configmaps, configmap]}", "Request")
-        assert "decided by rule 0 (line 4) before it" in the("rule-matches-nothing", text).message
+        one = the("rule-matches-nothing", text)
+        assert "rule 0 (line 4) comes first and matches all others that it matches" in one.message
+        assert one.fix.startswith("move it before rule 0")
 
     def test_a_custom_resource_may_exist(self) -> None:
         assert ids(rule_of("{group: example.com, resources: [widgets]}")) == set()
@@ -145,14 +177,77 @@ class TestRulesThatDoLess:
     def test_a_policy_that_records_nothing_says_so(self) -> None:
         assert "records-nothing" in ids("- level: None\n  nonResourceURLs: [/healthz*]\n")
         assert "records-nothing" not in ids("- level: Metadata\n")
+        odd = the("records-nothing", rule_of("{resources: [podz]}"))
+        assert "nothing but odd requests" in odd.message
+        assert "of any request" in the("records-nothing", "- level: Metadata\n  users: ['']\n").message
 
     def test_an_omitted_completion_is_told_once_where_it_stands(self) -> None:
         top = the("completion-omitted", "- level: Metadata\n" * 2, head="omitStages: [ResponseComplete]\n")
         assert (top.rule, top.line, top.path) == (None, 3, "omitStages[0]")
         inside = the("completion-omitted", "- level: Metadata\n  omitStages: [RequestReceived, ResponseComplete]\n")
         assert (inside.rule, inside.path) == (0, "rules[0].omitStages[1]")
+        assert "has a body only where the API server panics" in top.message
+        both = the("completion-omitted", "- level: Metadata\n  omitStages: [ResponseComplete, Panic]\n")
+        assert both.message.endswith("and has no body")
         every = "- level: Metadata\n  omitStages: [RequestReceived, ResponseStarted, ResponseComplete, Panic]\n"
         assert "all-stages-omitted" in ids(every)
+
+    def test_rules_that_name_each_verb_leave_over_the_empty_one(self) -> None:
+        text = "".join(f"- level: Metadata\n  verbs: [{verb}]\n" for verb in sorted(ALL_VERBS))
+        left = the("verbs-left-over", text)
+        assert (left.rule, left.path, left.severity) == (7, "rules[7].verbs", Severity.WARNING)
+        assert "that of OPTIONS and of unknown methods (405)" in left.message
+        assert left.message.endswith("nor are POST, PUT, HEAD, OPTIONS and TRACE of other paths")
+        assert left.fix == "end the policy with a rule that has no `verbs`: - level: Metadata"
+        assert ids(text + "- level: Metadata\n  nonResourceURLs: ['*']\n") >= {"verbs-left-over"}
+        assert "verbs-left-over" not in ids(text + "- level: None\n")
+        assert "verbs-left-over" not in ids(text.replace("[watch]", "[watch]\n  users: [jane]"))
+
+
+class TestShape:
+    @pytest.mark.parametrize(
+        ("items", "severity", "fix"),
+        [
+            ("[{group: ''}, {resources: [configmaps]}]", Severity.ERROR, '{group: "", resources: [configmaps]}'),
+            ("[{resources: [configmaps]}, {group: ''}]", Severity.ERROR, '{group: "", resources: [configmaps]}'),
+            (
+                "[{group: ''}, {resources: [secrets], resourceNames: [a]}]",
+                Severity.ERROR,
+                '{group: "", resources: [secrets], resourceNames: [a]}',
+            ),
+            ("[{group: apps}, {resources: [deployments]}]", Severity.ERROR, "{group: apps, resources: [deployments]}"),
+            ("[{group: a.io}, {resources: [orders]}]", Severity.WARNING, "{group: a.io, resources: [orders]}"),
+        ],
+    )
+    def test_a_group_and_its_resources_that_a_dash_splits(self, items: str, severity: Severity, fix: str) -> None:
+        split = the("split-item", f"- level: Metadata\n  resources: {items}\n")
+        assert (split.severity, split.path, split.fix) == (severity, "rules[0].resources[1]", f"one item: {fix}")
+        assert "about every resource of" in split.message
+
+    @pytest.mark.parametrize(
+        "items",
+        [
+            "[{group: apps}, {resources: [pods]}]",
+            "[{group: ''}, {group: apps}]",
+            "[{group: ''}, {group: apps, resources: [deployments]}]",
+            "[{group: 'a.io'}, {resources: [pods]}]",
+        ],
+    )
+    def test_items_that_may_well_be_meant_so_are_left_alone(self, items: str) -> None:
+        assert "split-item" not in ids(f"- level: Metadata\n  resources: {items}\n")
+
+    @pytest.mark.parametrize("more", ["---\n", "--- # the other\n", "...\n---\n", "...\n", "--- "])
+    def test_a_second_document_is_read_by_nobody(self, more: str) -> None:
+        text = "- level: Metadata\n" + more + "level: Request\n"
+        second = the("second-document", text)
+        assert (second.severity, second.rule) == (Severity.ERROR, None)
+        assert second.line == 5 + more.count("...\n---")
+
+    @pytest.mark.parametrize("more", ["---\n", "...\n", "---\n# nothing\n\n", "--- # nothing\n---\n", ""])
+    def test_a_mark_with_nothing_behind_it_is_no_second_document(self, more: str) -> None:
+        assert ids("- level: Metadata\n" + more) == set()
+        data = ("# mine\n---\n" + HEAD + "rules: [{level: Metadata}]\n" + more).encode()
+        assert lint_file(load_policy(data), data) == ()
 
 
 class TestCredentials:
@@ -423,6 +518,18 @@ class TestRefusals:
             ("- level: None\n  omitStages: [requestreceived]\n", "unknown-stage", "write RequestReceived"),
             ("- level: None\n  verbs: get\n", "list-wanted", "verbs: […], or each in a line with a dash"),
             ("- level: None\n  verbs: [on]\n", "text-wanted", "put it in quotes"),
+            ("- level: None\n  resources: [pods]\n", "mapping-wanted", 'items such as - {group: "", resources: ['),
+            ("- level: None\n  resources: pods\n", "list-wanted", 'a list of items such as - {group: "", '),
+            ("- level: None\n  resources: {group: ''}\n", "list-wanted", "a dash before each item: - group: …"),
+            ("- level: None\n  resources: [[pods]]\n", "mapping-wanted", 'items such as - {group: "", '),
+            ("- level: None\n  resources: [{group: ['']}]\n", "text-wanted", "an item for each group"),
+            ("- level: None\n  verbs: {get, list}\n", "list-wanted", "verbs: […], or each in a line with a dash and"),
+            ("- level: None\n  users: [{name: jane}]\n", "text-wanted", "users: […] with plain words in it"),
+            ("- level: [None]\n", "text-wanted", "level: one of None, Metadata"),
+            ("- None\n", "mapping-wanted", "items such as - level: Metadata"),
+            ("- - level: None\n", "mapping-wanted", "items such as - level: Metadata"),
+            ("  level: None\n", "list-wanted", "a dash before each item: - level: …"),
+            ("- level: None\n  omitManagedFields: 'true'\n", "boolean-wanted", "omitManagedFields: true, or false"),
             ("- level: None\n  nonResourceURLs: [api]\n", "bad-path", "write /api"),
             ("- level: None\n  nonResourceURLs: ['/a*b']\n", "bad-path", "write /a*"),
             ("- level: None\n  nonResourceURLs: [/a]\n  namespaces: [b]\n", "paths-and-resources", "write two rules"),
@@ -466,16 +573,15 @@ def decided(policy: Policy, universe: type[Universe]) -> set[int]:
 @given(rules())
 def test_what_fires_and_what_never_does_is_as_trying_every_request_shows(some: tuple[Rule, ...]) -> None:
     policy = Policy(some)
-    reached = reach(policy)
-    assert reached.fires == decided(policy, Universe)
-    assert reached.fires | reached.refused == decided(policy, Asked)
-    for index in {rule.index for rule in some} - reached.fires - reached.refused:
+    fires = reach(policy).fires
+    assert fires == decided(policy, Universe)
+    for index in {rule.index for rule in some} - fires:
         alone = Policy((replace(some[index], index=0),))
-        if impossible(some[index]):
-            assert not decided(alone, Asked)
+        if impossible(some[index], ordinary=True):
+            assert not decided(alone, Universe)
             continue
-        assert decided(alone, Asked)
-        hiding = hiders(policy, index)
+        assert decided(alone, Universe)
+        hiding = hiders(policy, index, ORDINARY)
         assert hiding
         assert max(hiding) < index
         check_hiding(some, hiding, index)
@@ -486,16 +592,16 @@ def check_hiding(some: tuple[Rule, ...], hiding: tuple[int, ...], index: int) ->
     needed = [hiding] if len(hiding) == 1 else [hiding, *(tuple(i for i in hiding if i != one) for one in hiding)]
     for chosen in needed:
         few = Policy(tuple(replace(some[i], index=n) for n, i in enumerate((*chosen, index))))
-        fires = len(chosen) in decided(few, Asked)
+        fires = len(chosen) in decided(few, Universe)
         assert fires is (chosen != hiding), (hiding, chosen)
 
 
 @SMALL
 @given(rules())
-def test_no_finding_says_of_a_rule_that_fires_that_it_never_does(some: tuple[Rule, ...]) -> None:
+def test_each_rule_that_no_ordinary_request_reaches_is_told(some: tuple[Rule, ...]) -> None:
     policy = Policy(some)
-    told = {f.rule for f in lint(policy, decode(b"{}")) if f.id == "rule-never-fires"}
-    assert told == {rule.index for rule in some} - decided(policy, Asked)
+    told = {f.rule for f in lint(policy, decode(b"{}")) if f.id in ("rule-never-fires", "rule-matches-nothing")}
+    assert told == {rule.index for rule in some} - decided(policy, Universe)
 
 
 @settings(max_examples=100, deadline=None)
@@ -505,7 +611,8 @@ def test_a_rule_that_covers_another_matches_whatever_that_does(some: tuple[Rule,
     if not covers(one, other) or one is other:
         return
     pair = Policy((replace(one, index=0), replace(other, index=1)))
-    assert 1 not in decided(pair, Asked)
+    assert 1 not in decided(pair, Universe)
+    assert not reach(pair).odd
 
 
 def test_no_rule_that_decided_a_recorded_request_is_said_to_never_fire(shared: Path) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 import re
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
@@ -12,7 +14,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from checkers.kube.audit_policy import Attributes, Decision, GroupResources, Level, Policy, Rule, evaluate, load_policy
+from checkers.kube.goyaml import decode
 from checkers.kube.policy.compare import Difference, alike, compare
+from checkers.kube.policy.lint import lint
+from checkers.kube.policy.lint_reach import hiders, impossible
 from checkers.kube.policy.sendable import Sendable, url_of
 from checkers.kube.request_info import UnreadableUrl, parse, query_of
 
@@ -76,34 +81,38 @@ def pairs(draw: st.DrawFn) -> tuple[Policy, Policy]:
     return numbered(rules, star), numbered(other, star)
 
 
-SEGMENT = st.sampled_from(
-    ("namespaces", "pods", "pod", "*", "log", "status", "x", "watch", "proxy", "default", "Dev_1", "a b", "", "..", "nodes")
+SEGMENTS = (
+    "namespaces", "pods", "pod", "*", "log", "status", "x", "watch", "proxy", "default", "Dev_1", "a b", "", "..", "nodes"
 )  # fmt: skip
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "*", "BREW")
 
 
-@st.composite
-def requests(draw: st.DrawFn) -> Attributes:
-    """A request by anybody, to a URL put together at random, as a real server reads it."""
-    start = draw(
-        st.sampled_from(("/api/v1/", "/api/v1/", "/apis/apps/v1/", "/apis/x.example.com/v1/", "/apis/*/v1/", "/"))
-    )
-    path = start + "/".join(draw(st.lists(SEGMENT, min_size=1, max_size=5)))
-    path = draw(st.sampled_from((path, path, path, "/healthz/x", "/version", "/api")))
-    query = draw(st.sampled_from(({}, {}, {"watch": ["1"]}, {"fieldSelector": ["metadata.name=*"]})))
+def a_request(choose: Callable[[Sequence[Any]], Any]) -> Attributes:
+    """Return a request by anybody, to a URL put together at random, as a real server reads it."""
+    start = choose(("/api/v1/", "/api/v1/", "/apis/apps/v1/", "/apis/x.example.com/v1/", "/apis/*/v1/", "/"))
+    path = start + "/".join(choose(SEGMENTS) for _ in range(choose(range(1, 6))))
+    path = choose((path, path, path, "/healthz/x", "/version", "/api"))
+    query = choose(({}, {}, {"watch": ["1"]}, {"fieldSelector": ["metadata.name=*"]}))
     try:
-        info = parse(draw(st.sampled_from(METHODS)), path, query)
+        info = parse(choose(METHODS), path, query)
     except UnreadableUrl:
         info = parse("GET", "/version", {})
-    user = draw(st.sampled_from((*USERS, "bob", None)))
-    groups = draw(st.lists(st.sampled_from((*GROUPS, "other")), max_size=3, unique=True)) if user is not None else []
+    user = choose((*USERS, "bob", None))
+    groups = [choose((*GROUPS, "other")) for _ in range(choose(range(4)))] if user is not None else []
     if user not in (None, "system:anonymous") and "system:unauthenticated" not in groups:
-        groups = [*groups, "system:authenticated"]
+        groups.append("system:authenticated")
+    groups = list(dict.fromkeys(groups))
     if not info.is_resource:
         return Attributes(user=user, groups=tuple(groups), verb=info.verb, path=info.path)
     return Attributes(
         user, tuple(groups), info.verb, info.group, info.resource, info.subresource, info.namespace, info.name
     )
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Attributes:
+    """One of those, made smaller where it shows something."""
+    return a_request(lambda words: draw(st.sampled_from(words)))
 
 
 def recorded_alike(request: Attributes, one: Decision, other: Decision) -> bool:
@@ -140,6 +149,27 @@ def test_what_is_equal_is_so_for_any_url(both: tuple[Policy, Policy], sent: list
     told = [r for r in sent if not recorded_alike(r, evaluate(one, r), evaluate(other, r))]
     assert found or not told, told[0]
     assert bool(found) == bool(compare(other, one))
+
+
+MANY = [a_request(random.Random(number).choice) for number in range(2000)]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.lists(rule(), min_size=1, max_size=4), st.booleans(), st.lists(requests(), min_size=20, max_size=20))
+def test_what_the_lint_calls_dead_is_so_for_any_url(rules: list[Rule], star: bool, sent: list[Attributes]) -> None:
+    policy = numbered(rules, star)
+    said = lint(policy, decode(b"{}"))
+    dead = {f.rule for f in said if f.id == "rule-never-fires"}
+    for request in (*sent, *MANY) if dead else ():
+        decided = evaluate(policy, request).rule
+        assert decided is None or decided.index not in dead, request
+    for index in dead:
+        assert index is not None
+        assert impossible(policy.rules[index]) or hiders(policy, index)
+    if any(f.message == "this policy records nothing of any request" for f in said):
+        for request in (*sent, *MANY):
+            stages = evaluate(policy, request).stages
+            assert not stages if request.user is not None else "ResponseStarted" not in stages, request
 
 
 def by_trying(one: Policy, other: Policy) -> list[Attributes]:

@@ -1,7 +1,7 @@
 """Owns the lint of an audit policy that loads: what in it does not do what it seems to say, and what to write instead.
 
-The parts: fields that are none (policy_lint_fields), words that mean nothing (policy_lint_words), groups and resources
-against the real ones (policy_lint_resources), and what is proven of whole rules (policy_lint_reach), told here.
+The parts: fields that are none (lint_fields), words that mean nothing (lint_words), groups and resources against the
+real ones (lint_resources), what is split (lint_shape), and what is proven of whole rules (lint_reach), told here.
 """
 
 from __future__ import annotations
@@ -14,8 +14,21 @@ from checkers.kube.goyaml import Document, decode
 from checkers.kube.policy.compare import alike
 from checkers.kube.policy.finding import Finder, Finding, Path, Severity, flow, listed, quoted
 from checkers.kube.policy.lint_fields import field_findings
-from checkers.kube.policy.lint_reach import DIMENSIONS, Credentials, Reach, covers, hiders, impossible, reach
+from checkers.kube.policy.lint_reach import (
+    ALL,
+    DIMENSIONS,
+    ORDINARY,
+    SOMEBODY,
+    Credentials,
+    Reach,
+    covers,
+    hiders,
+    impossible,
+    left_over,
+    reach,
+)
 from checkers.kube.policy.lint_resources import resource_findings
+from checkers.kube.policy.lint_shape import shape_findings
 from checkers.kube.policy.lint_words import word_findings
 
 __all__ = ["Finding", "Severity", "lint", "lint_file"]
@@ -27,24 +40,30 @@ MOST_FINDINGS = 200
 _MOST_RULES = 200
 _MOST_WORDS = 4000
 _MOST_IDENTITIES = 20_000
-# More rules than this that never fire are not explained: who mends those first sees the rest.
+# Of more rules that never fire not all are explained: who mends those first sees the rest. Each is asked of all others.
 _MOST_EXPLAINED = 60
+_MOST_ASKED = 3000
 
 _FIELDS = {name: name for name in DIMENSIONS} | {"user_groups": "userGroups", "non_resource_urls": "nonResourceURLs"}
 
 
 def lint_file(policy: Policy, data: bytes) -> tuple[Finding, ...]:
     """Return what is found in a policy that was loaded from these bytes, in the order of the file."""
-    return lint(policy, decode(data))
+    return lint(policy, decode(data), data)
 
 
-def lint(policy: Policy, document: Document) -> tuple[Finding, ...]:
-    """Return what is found in a policy, in the order of the file; `document` is what its file decodes to.
+def lint(policy: Policy, document: Document, data: bytes = b"") -> tuple[Finding, ...]:
+    """Return what is found in a policy, in the order of the file; `document` is what its file, `data`, decodes to.
 
     At most MOST_FINDINGS. A rule is said to never fire only where that is proven.
     """
     find = Finder(document)
-    words = chain(field_findings(policy, find), word_findings(policy, find), resource_findings(policy, find))
+    words = chain(
+        shape_findings(policy, data, find),
+        field_findings(policy, find),
+        word_findings(policy, find),
+        resource_findings(policy, find),
+    )
     found = list(islice(words, MOST_FINDINGS))
     found += islice(_proven(policy, found, find), max(0, MOST_FINDINGS - len(found)))
     order = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
@@ -65,6 +84,7 @@ def _proven(policy: Policy, words: Sequence[Finding], find: Finder) -> Iterator[
             if shown := reached.shown.get(rule.index):
                 yield _shows(rule, shown, find)
     yield from _catch_all(policy, find)
+    yield from _leaves_over(policy, find)
     yield from _records_nothing(policy, reached, find)
 
 
@@ -81,54 +101,64 @@ def _too_big(policy: Policy) -> bool:
 
 
 def _silent(policy: Policy, reached: Reach, words: Sequence[Finding], find: Finder) -> Iterator[Finding]:
-    """Yield a finding for each rule that never fires, and for each that fires for nothing that exists."""
+    """Yield a finding for each rule that never fires, and for each that fires for nothing real."""
     likely: tuple[int, ...] = ()
-    left = _MOST_EXPLAINED
+    left = min(_MOST_EXPLAINED, _MOST_ASKED // len(policy.rules))
     for rule in policy.rules:
         if rule.index in reached.fires:
             continue
         left -= 1
         if left < 0:
-            message = f"rule {rule.index} fires for nothing that exists"
-            yield find("rule-never-fires", WARNING, ("rules", rule.index), message, "mend the rules above, then see")
+            message = f"rule {rule.index} fires for odd requests only, or never"
+            yield find(
+                "rule-matches-nothing", WARNING, ("rules", rule.index), message, "mend the rules above, then see"
+            )
             continue
-        refused = rule.index in reached.refused
-        fields = impossible(rule, existing=refused)
-        hiding = () if fields else hiders(policy, rule.index, existing=refused, likely=likely)
+        odd = rule.index in reached.odd
+        scope = ORDINARY if odd else SOMEBODY if rule.index in reached.nobody else ALL
+        fields = impossible(rule, ordinary=odd)
+        hiding = () if fields else hiders(policy, rule.index, scope, likely)
         if hiding is None:
             continue
         likely = hiding or likely
-        yield (_fires_for_nothing if refused else _never_fires)(policy, rule, fields, hiding, words, find)
+        if fields:
+            yield _impossible(rule, fields, odd, words, find)
+        else:
+            yield _hidden(policy, rule, hiding, reached, find)
 
 
-def _never_fires(
-    policy: Policy, rule: Rule, fields: Sequence[str], hiding: Sequence[int], words: Sequence[Finding], find: Finder
-) -> Finding:
+def _impossible(rule: Rule, fields: Sequence[str], odd: bool, words: Sequence[Finding], find: Finder) -> Finding:
     path: Path = ("rules", rule.index)
-    if not hiding:
-        message = f"rule {rule.index} fires for no ordinary request: none {_fits(fields)}"
+    if not odd:
+        message = f"rule {rule.index} can never fire: no request {_fits(fields)}"
         return find("rule-never-fires", ERROR, path, message, _mend(rule, fields, words))
-    how = "comes first and matches" if len(hiding) == 1 else "come first and together match"
-    message = f"rule {rule.index} can never fire: {_named(policy, hiding)} {how} all that it matches"
-    if not any(covers(policy.rules[i], rule) for i in hiding):
-        # Requests that nobody sends in earnest, 401s among them, are not looked at here.
-        message = f"rule {rule.index} fires for no ordinary request: {_named(policy, hiding)} {how} all that it matches"
+    message = f"rule {rule.index} fires {_ODD}: none for anything real {_fits(fields)}"
+    return find("rule-matches-nothing", ERROR, path, message, _mend(rule, fields, words))
+
+
+_MOSTLY = "mostly refused ones (401, 404, 405)"
+_ODD = f"for odd requests only, {_MOSTLY}"
+
+
+def _hidden(policy: Policy, rule: Rule, hiding: Sequence[int], reached: Reach, find: Finder) -> Finding:
+    path: Path = ("rules", rule.index)
+    how = f"{_named(policy, hiding)} " + (
+        "comes first and matches" if len(hiding) == 1 else "come first and together match"
+    )
     own = decision_of(policy, rule)
-    if all(alike(own, decision_of(policy, policy.rules[i])) for i in hiding):
-        fix = "remove it: they record the same" if len(hiding) > 1 else "remove it: that one records the same"
-    else:
-        fix = f"move it before rule {hiding[0]}: the first rule that matches decides"
+    same = all(alike(own, decision_of(policy, policy.rules[i])) for i in hiding)
+    if rule.index in reached.odd or rule.index in reached.nobody:
+        only = "only for requests that end with a 401" if rule.index in reached.nobody else _ODD
+        message = f"rule {rule.index} fires {only}: {how} all others that it matches"
+        fix = "remove it: of anything real the same is recorded without it" if same else _before(hiding)
+        return find("rule-matches-nothing", WARNING, path, message, fix)
+    message = f"rule {rule.index} can never fire: {how} all that it matches"
+    fix = f"remove it: {'they record' if len(hiding) > 1 else 'that one records'} the same" if same else _before(hiding)
     return find("rule-never-fires", WARNING, path, message, fix)
 
 
-def _fires_for_nothing(
-    policy: Policy, rule: Rule, fields: Sequence[str], hiding: Sequence[int], words: Sequence[Finding], find: Finder
-) -> Finding:
-    message = f"rule {rule.index} matches nothing that exists: only requests that are refused, or for what nobody has"
-    if hiding:
-        message = f"of what exists rule {rule.index} matches only what is decided by {_named(policy, hiding)} before it"
-    fix = _mend(rule, fields or ("resources",), words)
-    return find("rule-matches-nothing", ERROR, ("rules", rule.index), message, fix)
+def _before(hiding: Sequence[int]) -> str:
+    return f"move it before rule {hiding[0]}: the first rule that matches decides"
 
 
 def _named(policy: Policy, indexes: Sequence[int]) -> str:
@@ -174,6 +204,21 @@ def _catch_all(policy: Policy, find: Finder) -> Iterator[Finding]:
     yield find("catch-all-not-last", WARNING, ("rules", first.index), message, "move it to the end")
 
 
+def _leaves_over(policy: Policy, find: Finder) -> Iterator[Finding]:
+    """Yield the finding for rules that name all verbs one by one, and so miss the requests with another one."""
+    methods = left_over(policy)
+    if methods is None:
+        return
+    last = next(rule for rule in reversed(policy.rules) if rule.verbs)
+    others = f", nor are {listed([m.upper() for m in methods], 8)} of other paths" if methods else ""
+    message = (
+        "the rules name each verb of resources but the empty one, that of OPTIONS and of unknown methods (405): "
+        f"those requests match no rule and are not recorded{others}"
+    )
+    fix = "end the policy with a rule that has no `verbs`: - level: Metadata"
+    yield find("verbs-left-over", WARNING, ("rules", last.index, "verbs"), message, fix)
+
+
 def _changes_nothing(policy: Policy, rule: Rule, find: Finder) -> Iterator[Finding]:
     """Yield a note where whatever the rule decides would be recorded alike without it, as the words show."""
     own = decision_of(policy, rule)
@@ -206,7 +251,12 @@ def _shows(rule: Rule, shown: Sequence[Credentials], find: Finder) -> Finding:
 
 
 def _records_nothing(policy: Policy, reached: Reach, find: Finder) -> Iterator[Finding]:
-    if any(decision_of(policy, policy.rules[i]).stages for i in reached.fires):
+    def recorded(rules: frozenset[int]) -> set[str]:
+        return {stage for i in rules for stage in decision_of(policy, policy.rules[i]).stages}
+
+    if recorded(reached.fires):
         return
-    message = "this policy records nothing of any ordinary request"
+    # A 401 has this stage alone.
+    odd = recorded(reached.odd) or "ResponseStarted" in recorded(reached.nobody)
+    message = "this policy records nothing" + (f" but odd requests, {_MOSTLY}" if odd else " of any request")
     yield find("records-nothing", WARNING, ("rules",), message, "end it with: - level: Metadata")

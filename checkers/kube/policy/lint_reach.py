@@ -1,8 +1,8 @@
 """Owns what the proof says of a policy's rules: which can never fire and why, and which record credentials.
 
-Every class of request that the rules can tell apart is looked at, so what is said here is proven, not guessed. A
-request for something that no API server has (a misspelt resource, answered 404) is recorded like any other: a rule
-that fires for nothing else is told apart from one that never fires.
+Every class of request that the rules can tell apart is looked at, so what is said here is proven, not guessed. An odd
+request (for a misspelt resource, by a method that nobody uses, with a bad token: mostly answered 404, 405 or 401) is
+recorded like any other: a rule that fires for nothing else is told apart from one that never fires.
 """
 
 from __future__ import annotations
@@ -13,13 +13,18 @@ from functools import lru_cache
 from typing import Any
 
 from checkers.kube.audit_policy import Decision, GroupResources, Level, Policy, Rule
+from checkers.kube.builtin_resources import ALL_VERBS
 from checkers.kube.policy.compare import selectors_of
-from checkers.kube.policy.universe import METHODS, SEGMENT, VERBS, Target, Universe, scopes_of
+from checkers.kube.policy.sendable import Sendable, SendableUnauthenticated, is_method
+from checkers.kube.policy.universe import METHODS, ODD_VERB, VERBS, Universe
 from checkers.kube.policy_proof import Selector, Wish, prove
 
 DIMENSIONS = ("users", "user_groups", "verbs", "resources", "namespaces", "non_resource_urls")
-# Verbs that a request can have and the universe leaves out: that of the old path prefix /api/v1/proxy/….
-_UNTRIED = frozenset(("proxy",))
+# Which requests count: ordinary ones, all that somebody sends, and those of nobody (401) as well.
+Scope = tuple[type[Universe], ...]
+ORDINARY: Scope = (Universe,)
+SOMEBODY: Scope = (Sendable,)
+ALL: Scope = (Sendable, SendableUnauthenticated)
 _BODY_STAGES = frozenset(("ResponseComplete", "Panic"))
 _WRITES = ("create", "update", "patch")
 _READS = ("get", "list", "deletecollection")
@@ -63,13 +68,14 @@ CREDENTIALS = (
 
 @dataclass(frozen=True)
 class Reach:
-    """Which rules decide a request for something that exists, which only one for something that does not.
+    """Which rules decide an ordinary request, which only odd ones, and which only those of nobody: a 401.
 
     `shown`: by rule, the credentials that it records in bodies.
     """
 
     fires: frozenset[int]
-    refused: frozenset[int]
+    odd: frozenset[int] = frozenset()
+    nobody: frozenset[int] = frozenset()
     shown: dict[int, tuple[Credentials, ...]] = field(default_factory=dict)
 
 
@@ -102,29 +108,6 @@ class _Always(Wish):
         return True
 
 
-class Asked(Universe):
-    """The universe with what is asked for and does not exist: resources that only the policy knows, answered 404."""
-
-    def targets(self) -> list[Target]:
-        """Return one target of each kind."""
-        found = super().targets()
-        known = {(t.group, t.resource, t.subresource) for t in found}
-        for group in sorted({entry.group for entry, _ in self._entries}):
-            if group and SEGMENT.fullmatch(group) is None:
-                continue
-            resources = self._custom_resources(group)
-            if any(word.partition("/")[0] == "" for word in self._resource_words(group)):
-                # That of /api/v1/namespaces/dev//pods.
-                resources.append("")
-            for resource in resources:
-                for subresource in ("", *self._custom_subresources(group, resource)):
-                    if (group, resource, subresource) in known:
-                        continue
-                    for scope in scopes_of(resource):
-                        found += self._objects(group, resource, subresource, scope, 60, collection=not subresource)
-        return found
-
-
 def reach(policy: Policy) -> Reach:
     """Say which rules fire, and which of them record credentials."""
     everyone = frozenset(rule.index for rule in policy.rules)
@@ -139,38 +122,48 @@ def reach(policy: Policy) -> Reach:
             before = shown.get(found.rule, ())
             if wish.credentials.what not in [c.what for c in before]:
                 shown[found.rule] = (*before, wish.credentials)
-    dead = everyone - fires
-    refused: frozenset[int] = frozenset()
-    if dead:
-        again = prove(policy, [_Asks(Selector(), rules=dead)], universe=Asked)
-        refused = frozenset(c.rule for c in again.counterexamples if c.rule is not None) & dead
-    untried = {i for i in dead - refused if _UNTRIED.intersection(policy.rules[i].verbs)}
-    untried = {i for i in untried if not any(covers(rule, policy.rules[i]) for rule in policy.rules[:i])}
-    return Reach(frozenset(fires | untried), refused, shown)
+    asked = frozenset(
+        rule.index
+        for rule in policy.rules
+        if rule.index not in fires and not any(covers(earlier, rule) for earlier in policy.rules[: rule.index])
+    )
+    odd = _deciding_any(policy, asked, Sendable)
+    nobody = _deciding_any(policy, asked - odd, SendableUnauthenticated)
+    return Reach(frozenset(fires), odd, nobody, shown)
 
 
-def impossible(rule: Rule, *, existing: bool = False) -> tuple[str, ...]:
+def _deciding_any(policy: Policy, rules: frozenset[int], universe: type[Universe]) -> frozenset[int]:
+    """Return which of the rules decide some request of a universe."""
+    if not rules:
+        return rules
+    found = prove(policy, [_Asks(Selector(), rules=rules)], universe=universe).counterexamples
+    return frozenset(c.rule for c in found if c.rule is not None) & rules
+
+
+def impossible(rule: Rule, *, ordinary: bool = False) -> tuple[str, ...]:
     """Return the fields of a rule, by their names in Rule, that together match no request, none of them needless.
 
-    () where it matches some. `existing`: requests for what does not exist do not count.
+    () where it matches some. `ordinary`: odd requests do not count.
     """
-    at_once = _impossible_words(rule)
+    at_once = _impossible_words(rule, ordinary)
     if at_once:
         return (at_once,)
-    if _matches_something(rule, existing):
+    if _matches_something(rule, ordinary):
         return ()
     kept = [name for name in DIMENSIONS if getattr(rule, name)]
     for name in tuple(kept):
         fewer = [other for other in kept if other != name]
-        if fewer and not _matches_something(_only(rule, fewer), existing):
+        if fewer and not _matches_something(_only(rule, fewer), ordinary):
             kept = fewer
     return tuple(kept)
 
 
-def _impossible_words(rule: Rule) -> str:
+def _impossible_words(rule: Rule, ordinary: bool) -> str:
     """Return the field whose words alone are nobody's; "" where the words do not show one."""
-    verbs = METHODS if rule.non_resource_urls else VERBS if rule.resources or rule.namespaces else (*VERBS, *METHODS)
-    if rule.verbs and not _UNTRIED.union(verbs).intersection(rule.verbs):
+    verbs = (VERBS if ordinary else Sendable.verbs) if not rule.non_resource_urls else ()
+    methods = METHODS if not (rule.resources or rule.namespaces) else ()
+    odd = bool(methods) and not ordinary and any(map(is_method, rule.verbs))
+    if rule.verbs and not odd and not set(rule.verbs).intersection((*verbs, *methods)):
         return "verbs"
     for name in ("users", "user_groups"):
         if getattr(rule, name) and not any(getattr(rule, name)):
@@ -183,25 +176,21 @@ def _only(rule: Rule, names: Sequence[str]) -> Rule:
     return replace(rule, **left_out)
 
 
-def _matches_something(rule: Rule, existing: bool) -> bool:
-    return _matches(replace(rule, index=0, line=1, level=Level.METADATA, omit_stages=()), existing)
+def _matches_something(rule: Rule, ordinary: bool) -> bool:
+    return _matches(replace(rule, index=0, line=1, level=Level.METADATA, omit_stages=()), ordinary)
 
 
 @lru_cache(maxsize=256)
-def _matches(rule: Rule, existing: bool) -> bool:
+def _matches(rule: Rule, ordinary: bool) -> bool:
+    # Nobody's requests are matched by no rule that matches none of somebody's.
     asks = _Asks(Selector(), rules=frozenset((0,)))
-    return not prove(Policy((rule,)), [asks], universe=_universe(existing)).holds
+    return not prove(Policy((rule,)), [asks], universe=Universe if ordinary else Sendable).holds
 
 
-def _universe(existing: bool) -> type[Universe]:
-    return Universe if existing else Asked
-
-
-def hiders(policy: Policy, index: int, *, existing: bool = False, likely: Sequence[int] = ()) -> tuple[int, ...] | None:
+def hiders(policy: Policy, index: int, scope: Scope = ALL, likely: Sequence[int] = ()) -> tuple[int, ...] | None:
     """Return the earlier rules that decide whatever this rule matches: one where one does, else none that is needless.
 
-    None where some request gets past them. `existing`: requests for what does not exist do not count. `likely`: rules
-    that have been seen to hide others.
+    None where some request of the scope gets past them. `likely`: rules that have been seen to hide others.
     """
     rule = policy.rules[index]
     for earlier in policy.rules[:index]:
@@ -209,20 +198,20 @@ def hiders(policy: Policy, index: int, *, existing: bool = False, likely: Sequen
             return (earlier.index,)
     deciding = None
     if likely:
-        deciding = _deciding([policy.rules[i] for i in likely if i < index], rule, existing)
+        deciding = _deciding([policy.rules[i] for i in likely if i < index], rule, scope)
     if deciding is None:
-        deciding = _deciding(policy.rules[:index], rule, existing)
+        deciding = _deciding(policy.rules[:index], rule, scope)
     if deciding is None or len(deciding) < 2:
         return deciding
     for alone in deciding:
-        if _deciding((policy.rules[alone],), rule, existing) is not None:
+        if _deciding((policy.rules[alone],), rule, scope) is not None:
             return (alone,)
     kept = list(deciding)
     if not 2 < len(kept) <= _MOST_HIDERS:
         return deciding
     for one in deciding:
         fewer = [policy.rules[i] for i in kept if i != one]
-        if _deciding(fewer, rule, existing) is not None:
+        if _deciding(fewer, rule, scope) is not None:
             kept.remove(one)
     return tuple(kept)
 
@@ -230,16 +219,49 @@ def hiders(policy: Policy, index: int, *, existing: bool = False, likely: Sequen
 _MOST_HIDERS = 8
 
 
-def _deciding(rules: Sequence[Rule], rule: Rule, existing: bool) -> tuple[int, ...] | None:
+def _deciding(rules: Sequence[Rule], rule: Rule, scope: Scope) -> tuple[int, ...] | None:
     """Return which of the rules decide what this rule matches; None where one of its requests gets past them."""
     wishes = [_Always(selector) for selector in selectors_of(rule)]
     policy = Policy(tuple(replace(r, index=i) for i, r in enumerate(rules)))
     found: set[int] = set()
-    for example in prove(policy, wishes, universe=_universe(existing)).counterexamples:
-        if example.rule is None:
-            return None
-        found.add(rules[example.rule].index)
+    for universe in scope:
+        for example in prove(policy, wishes, universe=universe).counterexamples:
+            if example.rule is None:
+                return None
+            found.add(rules[example.rule].index)
     return tuple(sorted(found))
+
+
+# Requests that no rule decides
+
+
+@dataclass(frozen=True)
+class _Decided(Wish):
+    """The wish that some rule decides."""
+
+    def broken_by(self, decision: Decision) -> bool:
+        """Say whether none does."""
+        return decision.rule is None
+
+
+def left_over(policy: Policy) -> tuple[str, ...] | None:
+    """Return the methods of other paths that no rule decides, where of resources only the odd verb is left over.
+
+    None where the rules do not name every verb of resources, or leave over more, or nothing. () where they leave over
+    all of the other paths, or nothing of them.
+    """
+    named = {verb for rule in policy.rules for verb in rule.verbs}
+    if not named >= ALL_VERBS:
+        return None
+    verbs = tuple(sorted(ALL_VERBS))
+    of_resources = [Selector(verbs=chosen, any_resource=True) for chosen in (verbs, (ODD_VERB,))]
+    of_paths = [Selector(verbs=(method,), paths=("*",)) for method in METHODS]
+    proof = prove(policy, [_Decided(select) for select in (*of_resources, *of_paths)])
+    left = {example.wish_index for example in proof.counterexamples}
+    if 0 in left or 1 not in left:
+        return None
+    methods = tuple(method for i, method in enumerate(METHODS, 2) if i in left)
+    return () if len(methods) == len(METHODS) else methods
 
 
 # What can be seen without a proof

@@ -320,12 +320,11 @@ def _paths(rule: Rule, at: Path, find: Finder) -> Iterator[Finding]:
 
 
 def _stages(policy: Policy, find: Finder) -> Iterator[Finding]:
-    message = "events of a completed request are left out: what is recorded does not say how it ended, and has no body"
     fix = "take ResponseComplete out of `omitStages`"
     everywhere = set(policy.omit_stages)
     if "ResponseComplete" in everywhere:
         place: Path = ("omitStages", policy.omit_stages.index("ResponseComplete"))
-        yield find("completion-omitted", WARNING, place, message, fix)
+        yield find("completion-omitted", WARNING, place, _without_completion(everywhere), fix)
     for rule in policy.rules:
         omitted = everywhere | set(rule.omit_stages)
         if rule.level is Level.NONE or "ResponseComplete" not in rule.omit_stages:
@@ -335,7 +334,12 @@ def _stages(policy: Policy, find: Finder) -> Iterator[Finding]:
             said = f"every stage is left out, so rule {rule.index} records nothing at {rule.level}"
             yield find("all-stages-omitted", ERROR, place, said, f"{fix}, or write level: None")
         elif "ResponseComplete" not in everywhere:
-            yield find("completion-omitted", WARNING, place, message, fix)
+            yield find("completion-omitted", WARNING, place, _without_completion(omitted), fix)
+
+
+def _without_completion(omitted: set[str]) -> str:
+    bodies = "has no body" if "Panic" in omitted else "has a body only where the API server panics"
+    return f"events of a completed request are left out: what is recorded does not say how it ended, and {bodies}"
 
 
 def _left(omitted: set[str]) -> Sequence[str]:

@@ -9,6 +9,8 @@ from difflib import get_close_matches
 from checkers.kube.policy.finding import Finding, Severity, quoted
 from checkers.kube.policy.load import GROUP, LEVELS, STAGES
 
+# What the items of a list of mappings look like.
+_ITEMS = {"rules": "- level: Metadata", "resources": '- {group: "", resources: [configmaps]}'}
 _API_VERSION = f"apiVersion: {GROUP}/v1"
 
 
@@ -85,7 +87,10 @@ def _no_rules(found: re.Match[str]) -> tuple[str, str, str, str]:
 
 def _list(found: re.Match[str]) -> tuple[str, str, str, str]:
     field = found[1].rpartition(".")[2]
-    return "list-wanted", found[1], f"`{field}` is a list, even of one", f"{field}: […], or each in a line with a dash"
+    message = f"`{field}` is a list, even of one"
+    if field in _ITEMS and found[2].startswith("v1."):
+        return "list-wanted", found[1], message, f"a list of items such as {_ITEMS[field]}"
+    return "list-wanted", found[1], message, f"{field}: […], or each in a line with a dash"
 
 
 def _text(found: re.Match[str]) -> tuple[str, str, str, str]:
@@ -93,8 +98,51 @@ def _text(found: re.Match[str]) -> tuple[str, str, str, str]:
     return "text-wanted", found[2], message, "put it in quotes"
 
 
+def _mapping_for_list(found: re.Match[str]) -> tuple[str, str, str, str]:
+    field = found[1].rpartition(".")[2]
+    if field in _ITEMS and found[2] != "string":
+        message = f"`{field}` is a list, and its first item has no dash"
+        return (
+            "list-wanted",
+            found[1],
+            message,
+            f"a dash before each item: - {'level' if field == 'rules' else 'group'}: …",
+        )
+    message = f"`{field}` is a list of plain words, and YAML reads a mapping there"
+    return "list-wanted", found[1], message, f"{field}: […], or each in a line with a dash and without a colon"
+
+
+def _item(found: re.Match[str]) -> tuple[str, str, str, str]:
+    field = found[2].rpartition(".")[2]
+    if found[1] == "array":
+        message = f"an item of `{field}` is a list here: there is a dash, or a pair of brackets, too many"
+    else:
+        message = f"an item of `{field}` is a mapping, and no {'text' if found[1] == 'string' else found[1]}"
+    return "mapping-wanted", found[2], message, f"items such as {_ITEMS[field]}"
+
+
+def _one_text(found: re.Match[str]) -> tuple[str, str, str, str]:
+    field, what = found[2].rpartition(".")[2], "list" if found[1] == "array" else "mapping"
+    message = f"YAML reads a {what} there, and one text is wanted"
+    if field == "group":
+        fix = "an item for each group"
+    elif field == "level":
+        fix = f"level: one of {', '.join(LEVELS)}"
+    else:
+        fix = f"{field}: […] with plain words in it"
+    return "text-wanted", found[2], message, fix
+
+
+def _boolean(found: re.Match[str]) -> tuple[str, str, str, str]:
+    field = found[2].rpartition(".")[2]
+    message = f"YAML reads a {found[1]} there, and true or false is wanted"
+    return "boolean-wanted", found[2], message, f"{field}: true, or false, without quotes"
+
+
 _RULE = r"rules\[(\d+)\]"
 _VALUE = r'Invalid value: "((?:[^"\\]|\\.)*)"'
+_OBJECT = r"cannot unmarshal object into Go struct field \w+\.([\w.]+) "
+_ITEM_IN = r"cannot unmarshal (\w+) into Go struct field \w+\.([\w.]*(?:rules|resources)) of type "
 _REFUSALS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, str, str, str]]], ...] = tuple(
     (re.compile(pattern), build)
     for pattern, build in (
@@ -111,8 +159,16 @@ _REFUSALS: tuple[tuple[re.Pattern[str], Callable[[re.Match[str]], tuple[str, str
         (r"^unknown group version field|^failed decoding: Object 'apiVersion' is missing", _no_version),
         (r"^failed decoding: no kind |unknown conversion$", _kind),
         (r"^loaded illegal policy with 0 rules$", _no_rules),
-        (r"cannot unmarshal (?:string|number|bool) into Go struct field \w+\.([\w.]+) of type \[\]", _list),
-        (r"cannot unmarshal (number|bool) into Go struct field \w+\.([\w.]+) of type (?:string|v1\.\w+)$", _text),
+        (r"cannot unmarshal (?:string|number|bool) into Go struct field \w+\.([\w.]+) of type \[\]([\w.]+)", _list),
+        (
+            r"cannot unmarshal (number|bool) into Go struct field \w+\.([\w.]+) "
+            r"of type (?:string|v1\.(?:Level|Stage))$",
+            _text,
+        ),
+        (_OBJECT + r"of type \[\](v1\.(?:PolicyRule|GroupResources)|string|v1\.Stage)", _mapping_for_list),
+        (_ITEM_IN + r"v1\.(?:PolicyRule|GroupResources)$", _item),
+        (r"cannot unmarshal (array|object) into Go struct field \w+\.([\w.]+) of type (?:string|v1\.\w+)$", _one_text),
+        (r"cannot unmarshal (string|number) into Go struct field \w+\.([\w.]+) of type bool$", _boolean),
     )
 )
 

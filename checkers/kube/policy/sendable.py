@@ -60,7 +60,7 @@ class Sendable(Universe):
     def __init__(self, policy: Policy, selectors: list[Selector], *, node: str = "cks-control-plane") -> None:
         super().__init__(policy, selectors, node=node)
         named = {v for r in policy.rules for v in r.verbs} | self._words("verbs")
-        odd = sorted(verb for verb in named - set(METHODS) if _METHOD.fullmatch(verb))
+        odd = sorted(verb for verb in named - set(METHODS) if is_method(verb))
         self.methods = (*METHODS, *odd, fresh(("brew",), named))
 
     def identities(self, most_groups: int = 0) -> list[Identity]:
@@ -119,6 +119,11 @@ class Sendable(Universe):
     def where(self, verb: str, kind: Kind) -> tuple[str, ...]:
         """Return the namespaces that a request with this verb on a target of this kind can be in."""
         return self._any_namespace if kind.scope == "any" else super().where(verb, kind)
+
+
+def is_method(verb: str) -> bool:
+    """Say whether a verb can be a method's, in lower case."""
+    return _METHOD.fullmatch(verb) is not None
 
 
 def _verbs(resource: str, subresource: str, name: str) -> frozenset[str]:
