@@ -101,7 +101,7 @@ def _looked_at(path: Path) -> tuple[LogFile, tuple[int, int]]:
             for line in _first_lines(iter(partial(file.read, _CHUNK), b"")):
                 event = read_event(line)
                 if event is not None:
-                    time = normal_time(event.stageTimestamp) or normal_time(event.requestReceivedTimestamp) or ""
+                    time = normal_time(event.stage_timestamp) or normal_time(event.request_received_timestamp) or ""
                 if time:
                     break
     except OSError as error:

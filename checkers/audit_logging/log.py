@@ -172,7 +172,7 @@ def live_probe(evidence: Evidence, wants: Wants) -> CheckResult:
     assert log is not None
     events: dict[str, list[FullEvent]] = {}
     for event in log.statistics.found:
-        events.setdefault(event.auditID, []).append(event)
+        events.setdefault(event.audit_id, []).append(event)
     for request in probe["requests"]:
         recorded = events.get(str(request.get("audit_id")), [])
         problem = _probe_problem(request, recorded, wants) or _stale(request, recorded, seen)

@@ -161,7 +161,7 @@ class LogReader:
         if self._shared is not None:
             self._look_for_nonces(self._shared, found, lines)
         self._events += len(found)
-        times = [event.requestReceivedTimestamp for event in found]
+        times = [event.request_received_timestamp for event in found]
         # Times in the API server's own form compare as they stand.
         if set(map(len, times)) != {_TIME_LENGTH} or "".join(times)[_TIME_LENGTH - 1 :: _TIME_LENGTH].strip("Z"):
             times = [_moment(time) for time in times]
@@ -169,9 +169,18 @@ class LogReader:
         self._last_time = times[-1] or next(filter(None, reversed(times)), self._last_time)
         # This makes the class of every event: no call, and no name of ours, is in it.
         keys = [
-            (e.level, e.stage, e.verb, r.apiGroup, r.resource, r.subresource, r.namespace, e.requestObject is not None)
+            (
+                e.level,
+                e.stage,
+                e.verb,
+                r.api_group,
+                r.resource,
+                r.subresource,
+                r.namespace,
+                e.request_object is not None,
+            )
             for e in found
-            for r in (e.objectRef or _NOTHING,)
+            for r in (e.object_ref or _NOTHING,)
         ]
         self._count(keys, times, lines, numbers)
 
@@ -255,7 +264,7 @@ class LogReader:
             if key not in self._starting:
                 continue
             event = read_event(lines[index])
-            time = normal_time(event.requestReceivedTimestamp) if event is not None and is_start(event) else None
+            time = normal_time(event.request_received_timestamp) if event is not None and is_start(event) else None
             if time is None:
                 continue
             if same_start(self._last_start, time):
@@ -276,7 +285,7 @@ class LogReader:
 
     def _look_for_nonces(self, shared: str, found: Sequence[CountedEvent], lines: Sequence[Line]) -> None:
         """Keep the events whose auditID has a nonce."""
-        ids = [event.auditID for event in found]  # type: ignore[attr-defined]
+        ids = [event.audit_id for event in found]  # type: ignore[attr-defined]
         if shared not in "\n".join(ids):
             return
         for index, name in enumerate(ids):

@@ -105,7 +105,7 @@ def test_events_come_whole_and_with_their_line(shared: Path) -> None:
     assert [number for number, _ in read] == list(range(1, len(lines) + 1))
     for (_, event), line in zip(read, lines, strict=True):
         wanted = json.loads(line)
-        assert event.auditID == wanted["auditID"]
+        assert event.audit_id == wanted["auditID"]
         assert event.user.username == wanted["user"].get("username", "")
         assert event.has_response_object == ("responseObject" in wanted)
         assert event.has_request_object == ("requestObject" in wanted)

@@ -189,7 +189,7 @@ def test_events_with_a_nonce_are_kept_whole() -> None:
         event(auditID="probe-8"),
     )
     statistics = read_log([data], nonces=("probe-7-a", "probe-7-b", "probe-7-c"))
-    assert [found.auditID for found in statistics.found] == ["probe-7-a", "x-probe-7-b"]
+    assert [found.audit_id for found in statistics.found] == ["probe-7-a", "x-probe-7-b"]
     assert [found.has_request_object for found in statistics.found] == [True, False]
     assert statistics.events == 4
 

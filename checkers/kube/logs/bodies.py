@@ -12,6 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from checkers.kube.builtin_resources import builtin_resources
+from checkers.kube.logs.event import log_name
 from checkers.kube.logs.findings import Problem
 from checkers.kube.logs.line import LogLine, is_there
 from checkers.kube.logs.request import ObjectRef
@@ -22,11 +23,11 @@ _NO_OBJECT: Final = "is no object with a kind: the API server logs what it decod
 _KIND_FIRST: Final = b'{"kind":"'
 
 
-class _Metadata(msgspec.Struct, gc=False):
+class _Metadata(msgspec.Struct, rename=log_name, gc=False):
     name: str = ""
     namespace: str = ""
     uid: str = ""
-    resource_version: str = msgspec.field(default="", name="resourceVersion")
+    resource_version: str = ""
 
 
 class _Object(msgspec.Struct, gc=False):
@@ -47,12 +48,12 @@ class Bodies(msgspec.Struct, frozen=True, gc=False):
 
     def problem(self, event: LogLine) -> Problem | None:
         """Say in what a body contradicts its event."""
-        response = event.responseObject
+        response = event.response_object
         if is_there(response) and not _has_kind(response):
             return Problem("field", f"responseObject {_NO_OBJECT}")
-        if not self.decoded or not is_there(event.requestObject):
+        if not self.decoded or not is_there(event.request_object):
             return None
-        found = _object(event.requestObject)
+        found = _object(event.request_object)
         if found is None or not found.kind:
             return Problem("field", f"requestObject {_NO_OBJECT}")
         for what, said, body in self._said(found):
@@ -65,7 +66,7 @@ class Bodies(msgspec.Struct, frozen=True, gc=False):
         info, ref, of = self.info, self.ref, found.metadata or _NAMELESS
         if info.verb not in ("create", "update"):
             return [("the kind", "deleteoptions", found.kind.lower())]
-        said = [("uid", ref.uid, of.uid), ("resourceVersion", ref.resourceVersion, of.resource_version)]
+        said = [("uid", ref.uid, of.uid), ("resourceVersion", ref.resource_version, of.resource_version)]
         if info.verb == "update" or not info.subresource:
             said.append(("name", ref.name, of.name))
         # A body may leave the namespace to the URL; of what is in none it is ignored.
@@ -89,9 +90,9 @@ def _object(raw: msgspec.Raw) -> _Object | None:
 
 def has_managed_fields(event: LogLine, *, keeps_patch: bool) -> str | None:
     """Name the body that has managedFields, None where none has. A raw patch keeps its own."""
-    bodies = [("responseObject", event.responseObject)]
+    bodies = [("responseObject", event.response_object)]
     if not keeps_patch:
-        bodies.append(("requestObject", event.requestObject))
+        bodies.append(("requestObject", event.request_object))
     return next((name for name, raw in bodies if is_there(raw) and _has_managed_fields(raw)), None)
 
 

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
-from checkers.kube.logs.event import API_SERVER, START_RESOURCE, is_start, read_event, same_start
+from checkers.kube.logs.event import API_SERVER, START_RESOURCE, is_start, log_name, read_event, same_start
 from checkers.kube.logs.files import normal_time
 from checkers.kube.logs.line import unreadable
 from checkers.kube.logs.lines import LONGEST_LINE
@@ -35,21 +35,21 @@ class _Status(msgspec.Struct, gc=False):
     code: int = 0
 
 
-class _Ref(msgspec.Struct, gc=False):
+class _Ref(msgspec.Struct, rename=log_name, gc=False):
     resource: str = ""
-    apiGroup: str = ""  # noqa: N815 - the fields' names in the log
+    api_group: str = ""
     subresource: str = ""
     namespace: str = ""
 
 
-class _Event(msgspec.Struct, gc=False):
+class _Event(msgspec.Struct, rename=log_name, gc=False):
     level: str
     stage: str
     verb: str = ""
     user: _User | None = None
-    objectRef: _Ref | None = None  # noqa: N815
-    responseStatus: _Status | None = None  # noqa: N815
-    stageTimestamp: str = ""  # noqa: N815
+    object_ref: _Ref | None = None
+    response_status: _Status | None = None
+    stage_timestamp: str = ""
 
 
 _decode = msgspec.json.Decoder(_Event).decode
@@ -129,7 +129,7 @@ class LogCounts:
     def _start(self, line: bytes) -> None:
         """Take an event that may be of the API server's start; several requests show the same."""
         event = read_event(line)
-        time = normal_time(event.requestReceivedTimestamp) if event is not None and is_start(event) else None
+        time = normal_time(event.request_received_timestamp) if event is not None and is_start(event) else None
         if time is None:
             return
         if same_start(self.last_start, time):
@@ -223,13 +223,13 @@ class LogCounter:
                     self._unreadable(line)
                 continue
             events += 1
-            ref, user, status = event.objectRef, event.user, event.responseStatus
+            ref, user, status = event.object_ref, event.user, event.response_status
             key = (
                 event.level,
                 event.stage,
                 event.verb,
                 "" if user is None else user.username,
-                *(("", "", "", "") if ref is None else (ref.apiGroup, ref.resource, ref.subresource, ref.namespace)),
+                *(("", "", "", "") if ref is None else (ref.api_group, ref.resource, ref.subresource, ref.namespace)),
                 0 if status is None else status.code,
             )
             tally = table.get(key)
@@ -237,7 +237,7 @@ class LogCounter:
                 tally = self._new(key)
             tally.events += 1
             tally.size += len(line) + 1
-            time = event.stageTimestamp
+            time = event.stage_timestamp
             if len(time) != 27 or time[26] != "Z":
                 time = normal_time(time) or ""
                 if not time:

@@ -32,10 +32,19 @@ _NO_BODY: Final = msgspec.Raw()
 _NULL: Final = msgspec.Raw(b"null")
 
 
-class EventRef(msgspec.Struct, gc=False):
+_SPELT: Final = {"audit_id": "auditID", "request_uri": "requestURI", "source_ips": "sourceIPs"}
+
+
+def log_name(field: str) -> str:
+    """Return how a field of an event is called in the log: `api_group` is apiGroup."""
+    first, *rest = field.split("_")
+    return _SPELT.get(field) or first + "".join(word.capitalize() for word in rest)
+
+
+class EventRef(msgspec.Struct, rename=log_name, gc=False):
     resource: str = ""
-    apiGroup: str = ""  # noqa: N815
-    apiVersion: str = ""  # noqa: N815
+    api_group: str = ""
+    api_version: str = ""
     subresource: str = ""
     namespace: str = ""
     name: str = ""
@@ -50,35 +59,35 @@ class EventStatus(msgspec.Struct, gc=False):
     code: int = 0
 
 
-class FullEvent(msgspec.Struct, gc=False):
+class FullEvent(msgspec.Struct, rename=log_name, gc=False):
     """One event with everything that a person or a check asks for; the bodies as they stand in the log."""
 
     level: Level
     stage: Stage
     kind: str = ""
-    apiVersion: str = ""  # noqa: N815
-    auditID: str = ""  # noqa: N815
-    requestURI: str = ""  # noqa: N815
+    api_version: str = ""
+    audit_id: str = ""
+    request_uri: str = ""
     verb: str = ""
     user: EventUser = msgspec.field(default_factory=EventUser)
-    impersonatedUser: EventUser | None = None  # noqa: N815
-    sourceIPs: tuple[str, ...] = ()  # noqa: N815
-    userAgent: str = ""  # noqa: N815
-    objectRef: EventRef | None = None  # noqa: N815
-    responseStatus: EventStatus | None = None  # noqa: N815
-    requestObject: msgspec.Raw = _NO_BODY  # noqa: N815
-    responseObject: msgspec.Raw = _NO_BODY  # noqa: N815
-    requestReceivedTimestamp: str = ""  # noqa: N815
-    stageTimestamp: str = ""  # noqa: N815
+    impersonated_user: EventUser | None = None
+    source_ips: tuple[str, ...] = ()
+    user_agent: str = ""
+    object_ref: EventRef | None = None
+    response_status: EventStatus | None = None
+    request_object: msgspec.Raw = _NO_BODY
+    response_object: msgspec.Raw = _NO_BODY
+    request_received_timestamp: str = ""
+    stage_timestamp: str = ""
     annotations: dict[str, str] = msgspec.field(default_factory=dict)
 
     @property
     def has_request_object(self) -> bool:
-        return _is_body(self.requestObject)
+        return _is_body(self.request_object)
 
     @property
     def has_response_object(self) -> bool:
-        return _is_body(self.responseObject)
+        return _is_body(self.response_object)
 
 
 _decode_full = msgspec.json.Decoder(FullEvent).decode
@@ -98,11 +107,11 @@ def read_event(line: bytes | bytearray) -> FullEvent | None:
 
 def is_start(event: FullEvent) -> bool:
     """Whether only a starting API server makes this request: its own look for the system's priority classes."""
-    ref = event.objectRef
+    ref = event.object_ref
     return (
         event.user.username == API_SERVER
         and ref is not None
-        and starts_with(event.verb, ref.apiGroup, ref.resource, ref.namespace, ref.subresource, ref.name)
+        and starts_with(event.verb, ref.api_group, ref.resource, ref.namespace, ref.subresource, ref.name)
     )
 
 

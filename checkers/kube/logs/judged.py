@@ -173,19 +173,19 @@ class LineJudge:
             if line.strip():
                 self._no_event(_not_an_event(line, cut=cut))
             return
-        if (not event.auditID and not event.stage) or (not event.level and not event.kind):
+        if (not event.audit_id and not event.stage) or (not event.level and not event.kind):
             self._no_event(Problem("not-an-event", unreadable(line).message))
             return
         index, asked, bodies = self._verdict(event)
         received, text, audit_id, stage = (
-            event.requestReceivedTimestamp,
-            event.stageTimestamp,
-            event.auditID,
+            event.request_received_timestamp,
+            event.stage_timestamp,
+            event.audit_id,
             event.stage,
         )
         received_second, second = self._second(received), self._second(text)
         problems: tuple[Problem, ...] = ()
-        address = address_problem(bytes(event.sourceIPs))
+        address = address_problem(bytes(event.source_ips))
         contradicted = bodies.problem(event) if bodies is not None else None
         if (
             encode_line(event) != line
@@ -203,7 +203,7 @@ class LineJudge:
             found = self._problems(event, line, self._verdicts[index], received_second, second)
             problems = (*found, *(problem for problem in (address, contradicted) if problem is not None))
             received, text = normal_time(received) or received, normal_time(text) or text
-        elif shape is not None and not is_there(event.requestObject) and not is_there(event.responseObject):
+        elif shape is not None and not is_there(event.request_object) and not is_there(event.response_object):
             begin, times = len(shape[0]) + 11, line.rfind(_RECEIVED) + len(_RECEIVED)
             if line[begin : begin + 36].decode() == audit_id and line[times : times + 27].decode() == received:
                 if len(self._alike) >= _REMEMBERED:
@@ -219,19 +219,19 @@ class LineJudge:
             event.level,
             event.stage,
             event.verb,
-            bytes(event.requestURI),
+            bytes(event.request_uri),
             bytes(event.user),
-            bytes(event.objectRef),
-            answer(bytes(event.responseStatus)),
+            bytes(event.object_ref),
+            answer(bytes(event.response_status)),
             bytes(event.annotations),
-            is_there(event.requestObject),
-            is_there(event.responseObject),
-            is_there(event.impersonatedUser),
-            is_there(event.responseStatus),
-            event.kind == "Event" and event.apiVersion == "audit.k8s.io/v1",
-            bool(event.auditID),
-            bool(event.requestReceivedTimestamp),
-            bool(event.stageTimestamp),
+            is_there(event.request_object),
+            is_there(event.response_object),
+            is_there(event.impersonated_user),
+            is_there(event.response_status),
+            event.kind == "Event" and event.api_version == "audit.k8s.io/v1",
+            bool(event.audit_id),
+            bool(event.request_received_timestamp),
+            bool(event.stage_timestamp),
         )
         found = self._known.get(key)
         if found is None:
@@ -243,7 +243,7 @@ class LineJudge:
                 index = self._indices[verdict] = len(self._verdicts)
                 self._verdicts.append(verdict)
             # No hash(): another process gives another one.
-            asked = zlib.crc32(b"%b %b" % (bytes(event.requestURI), bytes(event.user)))
+            asked = zlib.crc32(b"%b %b" % (bytes(event.request_uri), bytes(event.user)))
             asked = zlib.crc32(f"{event.verb} {event.level}".encode("utf-8", "replace"), asked)
             found = self._known[key] = index, asked, bodies
         return found
@@ -256,9 +256,9 @@ class LineJudge:
         strange = strangeness(line)
         if strange is not None:
             found.append(Problem("written", strange))
-        if event.auditID and not (_UUID.fullmatch(event.auditID) or _OURS.fullmatch(event.auditID)):
-            found.append(Problem("audit-id", repr(event.auditID)[:80]))
-        received, text = event.requestReceivedTimestamp, event.stageTimestamp
+        if event.audit_id and not (_UUID.fullmatch(event.audit_id) or _OURS.fullmatch(event.audit_id)):
+            found.append(Problem("audit-id", repr(event.audit_id)[:80]))
+        received, text = event.request_received_timestamp, event.stage_timestamp
         wrong = [time for time, there in ((received, received_second), (text, second)) if time and there < 0]
         found += [Problem("time", f"{time[:60]!r} is no time") for time in dict.fromkeys(wrong)]
         if received_second >= 0 and second >= 0:

@@ -14,60 +14,61 @@ from typing import Final, NamedTuple
 
 import msgspec
 
+from checkers.kube.logs.event import log_name
 from checkers.kube.logs.findings import Problem
 
 _ABSENT: Final = msgspec.Raw()
 
 
-class LogLine(msgspec.Struct, omit_defaults=True, gc=False):
+class LogLine(msgspec.Struct, rename=log_name, omit_defaults=True, gc=False):
     """An event: simple texts as they are, the rest as it stands in the line. The order is kube-apiserver's."""
 
     kind: str = ""
-    apiVersion: str = ""  # noqa: N815 - the fields' names in the log
+    api_version: str = ""
     level: str = ""
-    auditID: str = ""  # noqa: N815
+    audit_id: str = ""
     stage: str = ""
-    requestURI: msgspec.Raw = _ABSENT  # noqa: N815
+    request_uri: msgspec.Raw = _ABSENT
     verb: str | None = None
     user: msgspec.Raw = _ABSENT
-    impersonatedUser: msgspec.Raw = _ABSENT  # noqa: N815
-    authenticationMetadata: msgspec.Raw = _ABSENT  # noqa: N815
-    sourceIPs: msgspec.Raw = _ABSENT  # noqa: N815
-    userAgent: msgspec.Raw = _ABSENT  # noqa: N815
-    objectRef: msgspec.Raw = _ABSENT  # noqa: N815
-    responseStatus: msgspec.Raw = _ABSENT  # noqa: N815
-    requestObject: msgspec.Raw = _ABSENT  # noqa: N815
-    responseObject: msgspec.Raw = _ABSENT  # noqa: N815
-    requestReceivedTimestamp: str = ""  # noqa: N815
-    stageTimestamp: str = ""  # noqa: N815
+    impersonated_user: msgspec.Raw = _ABSENT
+    authentication_metadata: msgspec.Raw = _ABSENT
+    source_ips: msgspec.Raw = _ABSENT
+    user_agent: msgspec.Raw = _ABSENT
+    object_ref: msgspec.Raw = _ABSENT
+    response_status: msgspec.Raw = _ABSENT
+    request_object: msgspec.Raw = _ABSENT
+    response_object: msgspec.Raw = _ABSENT
+    request_received_timestamp: str = ""
+    stage_timestamp: str = ""
     annotations: msgspec.Raw = _ABSENT
 
 
-class _AsItStands(msgspec.Struct, omit_defaults=True, gc=False):
+class _AsItStands(msgspec.Struct, rename=log_name, omit_defaults=True, gc=False):
     """The same with every field as it stands: texts may have escapes."""
 
     kind: msgspec.Raw = _ABSENT
-    apiVersion: msgspec.Raw = _ABSENT  # noqa: N815
+    api_version: msgspec.Raw = _ABSENT
     level: msgspec.Raw = _ABSENT
-    auditID: msgspec.Raw = _ABSENT  # noqa: N815
+    audit_id: msgspec.Raw = _ABSENT
     stage: msgspec.Raw = _ABSENT
-    requestURI: msgspec.Raw = _ABSENT  # noqa: N815
+    request_uri: msgspec.Raw = _ABSENT
     verb: msgspec.Raw = _ABSENT
     user: msgspec.Raw = _ABSENT
-    impersonatedUser: msgspec.Raw = _ABSENT  # noqa: N815
-    authenticationMetadata: msgspec.Raw = _ABSENT  # noqa: N815
-    sourceIPs: msgspec.Raw = _ABSENT  # noqa: N815
-    userAgent: msgspec.Raw = _ABSENT  # noqa: N815
-    objectRef: msgspec.Raw = _ABSENT  # noqa: N815
-    responseStatus: msgspec.Raw = _ABSENT  # noqa: N815
-    requestObject: msgspec.Raw = _ABSENT  # noqa: N815
-    responseObject: msgspec.Raw = _ABSENT  # noqa: N815
-    requestReceivedTimestamp: msgspec.Raw = _ABSENT  # noqa: N815
-    stageTimestamp: msgspec.Raw = _ABSENT  # noqa: N815
+    impersonated_user: msgspec.Raw = _ABSENT
+    authentication_metadata: msgspec.Raw = _ABSENT
+    source_ips: msgspec.Raw = _ABSENT
+    user_agent: msgspec.Raw = _ABSENT
+    object_ref: msgspec.Raw = _ABSENT
+    response_status: msgspec.Raw = _ABSENT
+    request_object: msgspec.Raw = _ABSENT
+    response_object: msgspec.Raw = _ABSENT
+    request_received_timestamp: msgspec.Raw = _ABSENT
+    stage_timestamp: msgspec.Raw = _ABSENT
     annotations: msgspec.Raw = _ABSENT
 
 
-_ORDER: Final = tuple(_AsItStands.__struct_fields__)
+_ORDER: Final = _AsItStands.__struct_encode_fields__
 _ALWAYS: Final = ("kind", "apiVersion", "level", "auditID", "stage", "requestURI", "verb", "user")
 _TEXTS: Final = ("kind", "apiVersion", "level", "auditID", "stage", "requestURI", "verb")
 _TIMES: Final = ("requestReceivedTimestamp", "stageTimestamp")
@@ -158,15 +159,15 @@ def missing_fields(event: LogLine) -> tuple[str, ...]:
     """Return the fields that every event has and this one has not."""
     there = (
         event.kind,
-        event.apiVersion,
+        event.api_version,
         event.level,
-        event.auditID,
+        event.audit_id,
         event.stage,
-        is_there(event.requestURI),
+        is_there(event.request_uri),
         event.verb is not None,
         is_there(event.user),
-        event.requestReceivedTimestamp,
-        event.stageTimestamp,
+        event.request_received_timestamp,
+        event.stage_timestamp,
     )
     if all(there):
         return ()

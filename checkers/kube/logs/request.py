@@ -15,6 +15,7 @@ from urllib.parse import unquote
 import msgspec
 
 from checkers.kube.audit_policy import Attributes
+from checkers.kube.logs.event import log_name
 from checkers.kube.request_info import RequestInfo, UnreadableUrl, parse, query_of
 
 RECEIVED: Final = "RequestReceived"
@@ -47,16 +48,16 @@ class Who:
     uid: str = ""
 
 
-class ObjectRef(msgspec.Struct, frozen=True, omit_defaults=True, gc=False):
+class ObjectRef(msgspec.Struct, rename=log_name, frozen=True, omit_defaults=True, gc=False):
     """The objectRef of an event, its fields in kube-apiserver's order."""
 
     resource: str = ""
     namespace: str = ""
     name: str = ""
     uid: str = ""
-    apiGroup: str = ""  # noqa: N815 - the fields' names in the log
-    apiVersion: str = ""  # noqa: N815
-    resourceVersion: str = ""  # noqa: N815
+    api_group: str = ""
+    api_version: str = ""
+    resource_version: str = ""
     subresource: str = ""
 
 
@@ -67,7 +68,7 @@ class _User(msgspec.Struct, gc=False):
 
 
 USER_FIELDS: Final = ("username", "uid", "groups", "extra")
-REF_FIELDS: Final = ObjectRef.__struct_fields__
+REF_FIELDS: Final = ObjectRef.__struct_encode_fields__
 
 _decode_user = msgspec.json.Decoder(_User).decode
 _decode_ref = msgspec.json.Decoder(ObjectRef).decode
@@ -160,12 +161,12 @@ def contradictions(info: RequestInfo, verb: str, ref: ObjectRef | None, *, stage
         ("subresource", info.subresource, ref.subresource),
         ("namespace", info.namespace, ref.namespace),
         ("name", info.name, ref.name),
-        ("apiGroup", info.group, ref.apiGroup),
-        ("apiVersion", info.version, ref.apiVersion),
+        ("apiGroup", info.group, ref.api_group),
+        ("apiVersion", info.version, ref.api_version),
     ):
         if found != by_uri and (by_uri or not from_body or field not in _COMPLETED_FROM_BODY):
             yield f"by the URI {field} is {by_uri!r}, by objectRef {found!r}"
-    if not from_body and (ref.uid or ref.resourceVersion):
+    if not from_body and (ref.uid or ref.resource_version):
         yield "objectRef has what only a decoded body gives it: " + ("uid" if ref.uid else "resourceVersion")
 
 

@@ -124,13 +124,13 @@ class EventJudge:
             asker, strange = self._user(bytes(event.user))
             ref, odd = _reference(event)
             notes = _annotations(event)
-            info = self._asked(bytes(event.requestURI), event.verb)
+            info = self._asked(bytes(event.request_uri), event.verb)
         except UnusableField as error:
             return Verdict((*problems, Problem("field", str(error)))), None
         problems += [*strange, *([Problem("written", odd)] if odd is not None else [])]
         contradicted = [Problem("uri", text) for text in contradictions(info, event.verb, ref, stage=event.stage)]
         problems += contradicted
-        answered = answer(bytes(event.responseStatus)) if is_there(event.responseStatus) else Answer(None)
+        answered = answer(bytes(event.response_status)) if is_there(event.response_status) else Answer(None)
         code = answered.code
         problems += _at_stage(event, asker, info, code, notes)
         if not answered.closed_early:
@@ -169,8 +169,8 @@ def _strange_user(asker: Who, raw: bytes) -> Iterator[Problem]:
 def _header(event: LogLine) -> Iterator[Problem]:
     if event.kind and event.kind != "Event":
         yield Problem("field", f"kind is {event.kind!r}, not 'Event'")
-    if event.apiVersion and event.apiVersion != "audit.k8s.io/v1":
-        yield Problem("field", f"apiVersion is {event.apiVersion!r}, not 'audit.k8s.io/v1'")
+    if event.api_version and event.api_version != "audit.k8s.io/v1":
+        yield Problem("field", f"apiVersion is {event.api_version!r}, not 'audit.k8s.io/v1'")
     if event.level == "None":
         yield Problem("field", "level is None: such an event is not written")
     elif event.level and event.level not in _LEVELS:
@@ -181,9 +181,9 @@ def _header(event: LogLine) -> Iterator[Problem]:
 
 def _reference(event: LogLine) -> tuple[ObjectRef | None, str | None]:
     """Return the objectRef, and in what it is not as a kube-apiserver writes it. Raises UnusableField."""
-    if not is_there(event.objectRef):
+    if not is_there(event.object_ref):
         return None, None
-    raw = bytes(event.objectRef)
+    raw = bytes(event.object_ref)
     ref = reference(raw)
     # Written again it is the same, but for escapes.
     if encode_line(ref) == raw:
@@ -207,8 +207,8 @@ def _at_stage(
     stage, decision = event.stage, notes.get(_DECISION)
     if stage == RECEIVED:
         for name, there in (
-            ("responseStatus", is_there(event.responseStatus)),
-            ("impersonatedUser", is_there(event.impersonatedUser)),
+            ("responseStatus", is_there(event.response_status)),
+            ("impersonatedUser", is_there(event.impersonated_user)),
             (f"annotation {_DECISION}", decision is not None),
         ):
             if there:
@@ -241,7 +241,7 @@ def _at_stage(
 
 def _bodies(event: LogLine, info: RequestInfo, code: int | None, notes: dict[str, str]) -> Iterator[Problem]:
     """Yield bodies that cannot be there, and those that have to be there and are not."""
-    has_request, has_response = is_there(event.requestObject), is_there(event.responseObject)
+    has_request, has_response = is_there(event.request_object), is_there(event.response_object)
     level = _LEVELS.get(event.level)
     if level is None:
         return
@@ -308,7 +308,7 @@ def _by_policy(event: LogLine, asker: Who, info: RequestInfo, decision: Decision
 
 
 def _starts(ref: ObjectRef | None, verb: str) -> bool:
-    return ref is not None and starts_with(verb, ref.apiGroup, ref.resource, ref.namespace, ref.subresource, ref.name)
+    return ref is not None and starts_with(verb, ref.api_group, ref.resource, ref.namespace, ref.subresource, ref.name)
 
 
 def _lease(event: LogLine, info: RequestInfo, code: int | None) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Final, Literal, cast
 
 import msgspec
 
-from checkers.kube.logs.event import Level, Stage
+from checkers.kube.logs.event import Level, Stage, log_name
 from checkers.kube.logs.lines import Line
 
 # At most so many blocks are read before the words are taken as known again, when new ones came.
@@ -22,12 +22,12 @@ _MOST_WORDS: Final = 1_000
 Key = tuple[str, str, str, str, str, str, str, bool]
 
 
-class ObjectRef(msgspec.Struct, gc=False):
+class ObjectRef(msgspec.Struct, rename=log_name, gc=False):
     """What a request is about, without its name."""
 
     resource: str = ""
     namespace: str = ""
-    apiGroup: str = ""  # noqa: N815 - the field's name in the log
+    api_group: str = ""
     subresource: str = ""
 
 
@@ -35,22 +35,22 @@ class _Body(msgspec.Struct, gc=False):
     """An object of which nothing is asked but that it is there."""
 
 
-class CountedEvent(msgspec.Struct, gc=False):
+class CountedEvent(msgspec.Struct, rename=log_name, gc=False):
     """The few fields that every event is read for."""
 
     level: Level
     stage: Stage
     verb: str = ""
-    objectRef: ObjectRef | None = None  # noqa: N815
+    object_ref: ObjectRef | None = None
     # An object, or the list of a JSON patch.
-    requestObject: _Body | list[msgspec.Raw] | None = None  # noqa: N815
-    requestReceivedTimestamp: str = ""  # noqa: N815
+    request_object: _Body | list[msgspec.Raw] | None = None
+    request_received_timestamp: str = ""
 
 
-class NamedEvent(CountedEvent, gc=False):
+class NamedEvent(CountedEvent, rename=log_name, gc=False):
     """An event that is looked for by its id too."""
 
-    auditID: str = ""  # noqa: N815
+    audit_id: str = ""
 
 
 Decode = Callable[[Line], CountedEvent]
@@ -98,12 +98,16 @@ class Words:
         place = [
             ("resource", resources),
             ("namespace", namespaces),
-            ("apiGroup", groups),
+            ("api_group", groups),
             ("subresource", subresources),
         ]
-        ref = msgspec.defstruct("_KnownRef", [(name, words, "") for name, words in place], gc=False)
+        ref = msgspec.defstruct("_KnownRef", [(name, words, "") for name, words in place], rename=log_name, gc=False)
         event = msgspec.defstruct(
-            "_KnownEvent", [("verb", verbs, ""), ("objectRef", ref | None, None)], bases=(self._kind,), gc=False
+            "_KnownEvent",
+            [("verb", verbs, ""), ("object_ref", ref | None, None)],
+            bases=(self._kind,),
+            rename=log_name,
+            gc=False,
         )
         return cast(Decode, msgspec.json.Decoder(event).decode)
 
