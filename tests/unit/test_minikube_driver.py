@@ -443,6 +443,16 @@ def test_an_unknown_profile_is_told_with_those_there_are(driver: Driver, cli: Re
     assert refused.value.hint == "minikube profile list"
 
 
+def test_the_profiles_of_labs_are_none_to_adopt(driver: Driver, docker: Docker, cli: RecordedCli) -> None:
+    start(driver, docker, cli)
+    with pytest.raises(LabError) as refused:
+        driver.create(LabSpec("two", "audit-log", adopt="mine"))
+    assert refused.value.message == "minikube has no profile 'mine'"
+    with pytest.raises(LabError, match="is the lab one already"):
+        driver.create(LabSpec("two", "audit-log", adopt=CLUSTER))
+    assert [lab.name for lab in driver.find()] == ["one"]
+
+
 def test_a_profile_that_does_not_run_is_told_how_it_is_started(
     driver: Driver, docker: Docker, cli: RecordedCli
 ) -> None:
@@ -587,7 +597,7 @@ def test_a_minikube_that_is_gone_meanwhile_costs_nothing(docker: Docker, cli: Re
     without = made(docker, NoCli())
     (lab,) = without.find()
     assert lab.state == "running"
-    with pytest.raises(LabError, match="minikube: no such program"):
+    with pytest.raises(LabError, match="minikube is not installed"):
         without.destroy(lab)
     assert [lab.name for lab in without.find()] == ["one"]
 

@@ -88,16 +88,17 @@ class MinikubeDriver(ContainerDriver):
 
     def _check(self, spec: LabSpec) -> None:
         super()._check(spec)
+        self._installed()
         if spec.kubernetes_version is not None and not _VERSION.fullmatch(spec.kubernetes_version):
             raise LabError(
                 f"{spec.kubernetes_version!r} is no version of Kubernetes", "--kubernetes-version 1.34, or v1.34.4"
             )
         if spec.adopt is not None:
-            self._installed()
             self._check_adopted(spec, spec.adopt)
 
     def _check_adopted(self, spec: LabSpec, name: str) -> None:
-        known = self._profiles()
+        labs = {record.cluster for _, record in self._records.all()}
+        known = [each for each in self._profiles() if each.name == name or each.name not in labs]
         profile = next((each for each in known if each.name == name), None)
         if profile is None:
             others = ", ".join(each.name for each in known)
@@ -115,7 +116,6 @@ class MinikubeDriver(ContainerDriver):
         return PHASES
 
     def _make(self, folder: RecordFolder, record: Record, spec: LabSpec, steps: Steps) -> None:
-        self._installed()
         self._check_free(folder, record, spec)
         flags = ["--driver=docker", "--container-runtime=containerd", "--embed-certs"]
         if spec.kubernetes_version:
@@ -178,7 +178,6 @@ class MinikubeDriver(ContainerDriver):
         """
         if not containers:
             raise LabError(f"the lab {record.name} is broken: {_REMOVED}", f"cks-lab stop --lab {record.name}")
-        self._installed()
         if record.cluster not in [each.name for each in self._profiles()]:
             raise LabError(
                 f"minikube knows no profile {record.cluster}, whose container is there",
@@ -216,6 +215,7 @@ class MinikubeDriver(ContainerDriver):
         return "" if active else f"its container {container.name} was restarted, and no kubelet runs in it"
 
     def _unmake(self, folder: RecordFolder, record: Record) -> None:
+        self._installed()
         args = ["delete", "-p", record.cluster]
         done = self._cli.run([*args, "-o", "json"], timeout=_DELETE_TIMEOUT, kubeconfig=folder.kubeconfig)
         if done.exit_code:

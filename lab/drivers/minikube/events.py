@@ -137,7 +137,8 @@ class Reader:
         if event.kind == "step":
             self.reached = event.name
             self.phase = max(self.phase, _PHASE_OF.get(event.name, self.phase))
-            return event.message
+            # Its last words are of a kubectl that was told of the cluster: the person's own was not.
+            return "" if event.name == "Done" else event.message.rstrip(" .")
         if event.kind == "download.progress" and event.progress is not None:
             self.phase = max(self.phase, 1)
             return f"downloading: {event.progress:.0%}"
