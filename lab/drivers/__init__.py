@@ -10,6 +10,7 @@ from .base import Driver
 
 DRIVERS: dict[str, str] = {
     "kind": "lab.drivers.kind.driver:KindDriver",
+    "minikube": "lab.drivers.minikube.driver:MinikubeDriver",
     "sandbox": "lab.drivers.sandbox.driver:SandboxDriver",
 }
 
