@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 from textual.widgets import Button, Static
 
+from lab.drivers.base import DriverInfo
 from lab.errors import LabError
 from lab.tui.screens.dialog import Dialog
 from lab.tui.screens.home import HomeScreen
@@ -23,6 +26,22 @@ async def test_enter_starts_the_task_and_opens_its_lab() -> None:
         await pilot.press("f10")
         home = await at_home(pilot)
         await until(pilot, lambda: "audit-log" in home._labs, "the lab in the list")
+
+
+async def test_enter_before_the_page_is_filled_is_not_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    session = FakeSession()
+    slow = threading.Event()
+    probes = session.probes
+
+    def waiting() -> list[DriverInfo]:
+        slow.wait(20)
+        return probes()
+
+    monkeypatch.setattr(session, "probes", waiting)
+    async with make_app(session).run_test(size=SMALL) as pilot:
+        await pilot.press("enter")
+        slow.set()
+        await until(pilot, lambda: isinstance(pilot.app.screen, LabScreen), "the lab")
 
 
 async def test_enter_on_a_task_whose_lab_runs_goes_on_with_it() -> None:

@@ -25,7 +25,7 @@ from ..widgets.key_bar import KeyBar
 if TYPE_CHECKING:
     from ...attempts import AttemptRow
     from ...catalog import Scenario
-    from ...drivers.base import Lab
+    from ...drivers.base import DriverInfo, Lab
     from ..app import LabApp
 
 _REFRESH = 5.0
@@ -46,7 +46,14 @@ class HomeScreen(Screen[None]):
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("f1", "help", "help", id="home.help", tooltip="Show the keys"),
-        Binding("enter", "choose", "start or go on", id="home.enter", tooltip="Start the task or go on with the lab"),
+        Binding(
+            "enter",
+            "choose",
+            "start or go on",
+            id="home.enter",
+            tooltip="Start the task or go on with the lab",
+            priority=True,
+        ),
         Binding("s,delete", "stop", "stop the lab", id="home.stop", tooltip="Remove the chosen lab"),
         Binding("f4", "app.command_palette", "menu", id="home.palette", tooltip="Everything that can be done"),
         Binding("f10,q,ctrl+c,ctrl+q", "app.quit", "quit", id="home.quit", tooltip="Quit; labs go on"),
@@ -71,6 +78,7 @@ class HomeScreen(Screen[None]):
         self._scenarios: dict[str, Scenario] = {}
         self._labs: dict[str, Lab] = {}
         self._loaded: HomeLoaded | None = None
+        self._enter_waits = False
 
     def compose(self) -> ComposeResult:
         """Lay out the lists; they are filled when the first look at the machine is done."""
@@ -107,22 +115,30 @@ class HomeScreen(Screen[None]):
 
     def _look(self) -> None:
         try:
-            session = self.app.session
-            choice, refusal = None, None
-            try:
-                choice = session.choose()
-            except LabError as error:
-                refusal = (error.message, error.hint)
+            session, before = self.app.session, self._loaded
+            # To ask every driver takes processes and time; what is possible is asked again when a lab is started.
+            known = before is not None and before.choice is not None
+            choice, refusal, probes = (before.choice, None, before.probes) if before and known else self._ask()
             scenarios, labs, history = session.scenarios(), session.labs(), session.history()
-            self.post_message(
-                HomeLoaded(scenarios, labs, history, choice, refusal, session.probes(), dict(session.unreachable))
-            )
+            self.post_message(HomeLoaded(scenarios, labs, history, choice, refusal, probes, dict(session.unreachable)))
         except Exception as error:
             self.post_message(failed("Looking at what is here", error))
+
+    def _ask(self) -> tuple[tuple[str, str] | None, tuple[str, str] | None, list[DriverInfo]]:
+        """Return what a new lab would run on and why, or the refusal and its remedy, and what every driver says."""
+        session = self.app.session
+        probes = session.probes()
+        try:
+            driver, why = session.choose()
+        except LabError as error:
+            return None, (error.message, error.hint), probes
+        # What was passed over on the way to it is told apart.
+        return (driver, next((probe.reason for probe in probes if probe.name == driver), "") or why), None, probes
 
     def on_failed(self, event: Failed) -> None:
         """Show what went wrong."""
         event.stop()
+        self._enter_waits = False
         self.query_one(Banner).say("error", f"{event.what} failed: {event.message}", event.hint)
 
     def on_home_loaded(self, event: HomeLoaded) -> None:
@@ -140,6 +156,9 @@ class HomeScreen(Screen[None]):
         else:
             banner.clear()
         self._draw(event)
+        if self._enter_waits:
+            self._enter_waits = False
+            self.action_choose()
 
     def _draw(self, loaded: HomeLoaded) -> None:
         width = max(20, self.size.width - 6)
@@ -155,9 +174,8 @@ class HomeScreen(Screen[None]):
         if loaded.choice is not None:
             driver, why = loaded.choice
             about = Text.assemble("A new lab runs on ", (driver, "bold"), f": {why}.")
-            others = [p for p in loaded.probes if p.name != driver and not p.available and p.hint]
-            for probe in others[:2]:
-                about.append(f"\n{probe.name}: {probe.reason} → {probe.hint}", style="dim")
+            if others := [p.name for p in loaded.probes if p.name != driver and not p.available]:
+                about.append(f"\nNot on {', '.join(others)}; what is missing for it: cks-lab doctor", style="dim")
         else:
             about = Text("No new lab can be started here; grading a directory or a bundle works: cks-lab grade --help")
         self.query_one("#about", Static).update(about)
@@ -205,7 +223,9 @@ class HomeScreen(Screen[None]):
 
     def action_choose(self) -> None:
         """Start or go on with what is chosen, wherever the keyboard is."""
-        if isinstance(self.focused, OptionList):
+        if self._loaded is None:
+            self._enter_waits = True
+        elif isinstance(self.focused, OptionList):
             self.focused.action_select()
 
     def action_move(self, by: int) -> None:
