@@ -8,7 +8,8 @@
 
 A bounded number of requests is remembered and a bounded number of findings kept; all are counted. Files come one after
 the other, the oldest first. What the log says from before the API server's last start may have been written under
-another policy: it is judged, and told apart.
+another policy: it is judged, and told apart. A start is seen when the server looks for its priority classes, a second
+after its first requests; these are known to be its own by the uid of the user as which it asks itself.
 What no log can tell: a request of which no event was written, or all were taken out.
 """
 
