@@ -18,7 +18,7 @@ from ..setup.release import Urls
 from .run import EXIT_INTERRUPTED
 from .talk import examples, out, say
 
-_SAID_AGAIN = 15.0
+_SAID_AGAIN = 30.0
 """Seconds between two lines where there is no terminal."""
 
 

@@ -33,7 +33,7 @@ def by_source(kubernetes: str, etcd: str, work: Path, news: News) -> tuple[Path,
     """Return both programs, built in the folder `work`. Raises LabError; the next call goes on from there."""
     go = find(work, news)
     news.say(
-        f"kube-apiserver {kubernetes} and etcd {etcd} are built by {go.version}: about 10 minutes on two cores where "
+        f"kube-apiserver {kubernetes} and etcd {etcd} are built by {go.version}: about 5 minutes on two cores where "
         "nothing was built before, and 3 GB of disk until it is done. Ctrl-C stops it; the same command goes on."
     )
     minor = kubernetes.removeprefix("v1.")

@@ -25,8 +25,8 @@ from .state import StateFolder
 _PATIENCE = 10.0
 """Seconds that init may take to answer: it takes a millisecond."""
 _PORT = 6443
-_REAL_SERVER = 25.0
-"""Seconds that a real API server may take to answer after an edit: it takes about four."""
+_REAL_SERVER = 29.0
+"""Seconds that a real API server may take to answer after an edit: it takes about four where the machine is idle."""
 
 _ENTER = (
     "umask 022; cd /root; exec /usr/bin/env -i HOME=/root USER=root LOGNAME=root SHELL=/bin/bash LANG=C.UTF-8 "

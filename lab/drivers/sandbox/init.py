@@ -26,6 +26,7 @@ import setproctitle
 from . import file_service, programs
 from .containers import Containers
 from .control import Door
+from .kubelet import log_server
 from .kubelet.agent import Kubelet
 from .kubelet.clock import SystemClock
 from .kubelet.config import Config
@@ -45,11 +46,12 @@ class Init:
         self._begun = False
         self._leash: int | None = leash
         self._restart_at: float | None = None
-        real: dict[str, str] = told["real"]
-        self._containers = Containers(patient=told["pace"] == "real", address=told["address"], real=real)
+        self._address: str = told["address"]
+        self._real = real = dict(told["real"])
+        self._containers = Containers(patient=told["pace"] == "real", address=self._address, real=real)
         config = Config(
             node_name=told["node"],
-            node_ip=told["address"],
+            node_ip=self._address,
             pace=told["pace"],
             version=told["version"],
             asked=frozenset({ASKED, *real}),
@@ -158,6 +160,24 @@ class Init:
                 os.close(self._leash)
                 self._leash = None
             self._kubelet.start()
+            if self._real:
+                _serve_logs(self._address)
+
+
+def _serve_logs(address: str) -> None:
+    """Leave the kubelet's port to a child."""
+    if os.fork():
+        return
+    try:
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        close_all_but()
+        name_thread("kubelet-logs")
+        log_server.serve(address)
+    except BaseException:
+        traceback.print_exc()
+    os._exit(1)
 
 
 def _serve_files(connection: socket.socket) -> None:

@@ -54,6 +54,8 @@ class ApiSync:
         self._lease: Json | None = None
         self._due = {"node": 0.0, "lease": 0.0, "list": 0.0}
         self._mirrors: dict[str, _Mirror] = {}
+        self._doomed: dict[str, str] = {}
+        """Pods of this node that nobody runs and somebody deleted: uid -> path."""
         self._watch: Exchange | None = None
         self._watched = bytearray()
         self._version = ""
@@ -102,7 +104,7 @@ class ApiSync:
             return self._renew_lease()
         if now >= self._due["list"]:
             return self._list_pods()
-        return self._pods_need()
+        return self._let_go() if self._doomed else self._pods_need()
 
     @property
     def _node_path(self) -> str:
@@ -232,6 +234,7 @@ class ApiSync:
 
     def _take_event(self, kind: str, pod: Json) -> None:
         metadata = pod.get("metadata", {})
+        self._doom(metadata, kind != "DELETED")
         mirror = self._mirrors.get(f"{metadata.get('name')}_{metadata.get('namespace')}")
         ends = kind == "DELETED" or bool(metadata.get("deletionTimestamp"))
         if kind == "ERROR" or (ends and mirror is not None and mirror.uid == metadata.get("uid")):
@@ -239,8 +242,10 @@ class ApiSync:
 
     def _take_list(self, answer: Json) -> None:
         before, self._mirrors = self._mirrors, {}
+        self._doomed.clear()
         for item in answer.get("items") or ():
             metadata = item.get("metadata", {})
+            self._doom(metadata, True)
             digest = (metadata.get("annotations") or {}).get(MIRROR)
             if not digest or metadata.get("deletionTimestamp"):
                 continue
@@ -250,6 +255,26 @@ class ApiSync:
             if old is not None and old.uid == mirror.uid:
                 mirror.sent = old.sent
             self._mirrors[key] = mirror
+
+    def _doom(self, metadata: Json, there: bool) -> None:
+        uid = str(metadata.get("uid", ""))
+        own = MIRROR in (metadata.get("annotations") or {})
+        if there and metadata.get("deletionTimestamp") and not own:
+            self._doomed[uid] = f"/api/v1/namespaces/{metadata.get('namespace')}/pods/{metadata.get('name')}"
+        else:
+            self._doomed.pop(uid, None)
+
+    def _let_go(self) -> Need:
+        """Say that a deleted pod has ended, as nothing of it runs."""
+        uid, path = next(iter(self._doomed.items()))
+        options: Json = {"kind": "DeleteOptions", "apiVersion": "v1", "gracePeriodSeconds": 0}
+        options["preconditions"] = {"uid": uid}
+
+        def done(answer: Answer) -> None:
+            self._doomed.pop(uid, None)
+
+        failure = ("status_manager.go:918", "Failed to delete status for pod")
+        return Need("DELETE", path, done, body=options, expected=(200, 404, 409), failure=failure)
 
     def _pods_need(self) -> Need | None:
         workers = {worker.pod.full_name: worker for worker in self._shown()}

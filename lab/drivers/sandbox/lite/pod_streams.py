@@ -9,11 +9,12 @@ from __future__ import annotations
 import asyncio
 import base64
 import hashlib
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
+from ..pod_logs import TRUE, LogOptions, NoPrevious, find_log, read_log
 from . import gojson
 from .authz import Objects
 from .border import ApiError, Json
@@ -24,8 +25,6 @@ from .status import bad_request, failure, not_found
 CONNECTED = ("log", "exec", "attach", "portforward", "proxy")
 """Subresources that are connections, of pods, services and nodes."""
 _LOG_PARAMETERS = ("follow", "limitBytes", "previous", "sinceSeconds", "sinceTime", "tailLines", "timestamps")
-_TRUE = ("1", "t", "T", "TRUE", "true", "True", "")
-_LOOK_AGAIN = 0.2
 _WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _ERROR_CHANNEL = 3
 
@@ -70,7 +69,7 @@ class PodStreams:
         container = _container(pod, query.get("container", [""])[0])
         if not pod["spec"].get("nodeName"):
             return Response(204)
-        previous = query.get("previous", ["false"])[0] in _TRUE
+        previous = query.get("previous", ["false"])[0] in TRUE
         log = self._find_log(pod, container, previous)
         if log is None:
             shown = urlencode([(key, query[key][0]) for key in _LOG_PARAMETERS if key in query])
@@ -80,27 +79,19 @@ class PodStreams:
             status = failure(500, "", f'Get "{self._kubelet(pod)}/{path}": {self._refused(pod)}').status
             raise ApiError(status)
         try:
-            options = _LogOptions(query)
+            options = LogOptions(query)
         except ValueError:
             raise bad_request("invalid log options") from None
-        return Response(200, content_type="text/plain", stream=_read_log(log, options))
+        return Response(200, content_type="text/plain", stream=read_log(log, options))
 
     def _find_log(self, pod: Mapping[str, Any], container: str, previous: bool) -> Path | None:
         if self._logs is None:
             return None
         meta = pod["metadata"]
-        prefix = f"{meta['namespace']}_{meta['name']}_"
-        folders = [folder / container for folder in self._logs.glob(f"{prefix}*") if (folder / container).is_dir()]
-        if not folders:
-            return None
-        folder = max(folders, key=lambda found: found.stat().st_mtime)
-        logs = sorted((log for log in folder.glob("*.log") if log.stem.isdigit()), key=lambda log: int(log.stem))
-        if not previous:
-            return logs[-1] if logs else None
-        if len(logs) < 2:
-            words = f'previous terminated container "{container}" in pod "{meta["name"]}" not found'
-            raise bad_request(words)
-        return logs[-2]
+        try:
+            return find_log(self._logs, meta["namespace"], meta["name"], container, previous=previous)
+        except NoPrevious as error:
+            raise bad_request(str(error)) from None
 
     def _upgrade(self, exchange: Exchange, pod: Mapping[str, Any], path: str) -> Response:
         request, info = exchange.request, exchange.info
@@ -110,7 +101,7 @@ class PodStreams:
         if upgrade != "websocket" or info.subresource == "portforward":
             raise failure(500, "", f"error dialing backend: {self._refused(pod)}")
         shown = [("command", word) for word in request.query.get("command", ())]
-        shown += [(theirs, "1") for ours, theirs in _STREAMS if request.query.get(ours, ["false"])[0] in _TRUE]
+        shown += [(theirs, "1") for ours, theirs in _STREAMS if request.query.get(ours, ["false"])[0] in TRUE]
         words = f'error sending request: Post "{self._kubelet(pod)}/{path}?{urlencode(shown)}": {self._refused(pod)}'
         error = failure(
             500, "InternalError", f"Internal error occurred: {words}", {"causes": [{"message": words}]}
@@ -146,52 +137,6 @@ def _container(pod: Mapping[str, Any], wanted: str) -> str:
     if len(usual) == 1:
         return str(usual[0])
     raise bad_request(f"a container name must be specified for pod {name}, choose one of: [{' '.join(usual)}]")
-
-
-class _LogOptions:
-    def __init__(self, query: dict[str, list[str]]) -> None:
-        def number(name: str) -> int | None:
-            return int(query[name][0]) if name in query else None
-
-        self.tail = number("tailLines")
-        self.limit = number("limitBytes")
-        self.timestamps = query.get("timestamps", ["false"])[0] in _TRUE
-        self.follow = query.get("follow", ["false"])[0] in _TRUE
-
-
-async def _read_log(path: Path, options: _LogOptions) -> AsyncGenerator[bytes, None]:
-    """Yield what a container said, without the marks of the CRI's log format, and go on while it is followed."""
-    left = options.limit
-    with path.open("rb") as file:
-        data = file.read()
-        whole, _, rest = data.rpartition(b"\n")
-        lines = whole.split(b"\n") if whole else []
-        if options.tail is not None:
-            lines = lines[len(lines) - options.tail :] if options.tail else []
-        while True:
-            shown = b"".join(_said(line, options.timestamps) for line in lines)
-            if left is not None:
-                shown = shown[:left]
-                left -= len(shown)
-            if shown:
-                yield shown
-            if not options.follow or left == 0:
-                return
-            await asyncio.sleep(_LOOK_AGAIN)
-            more = rest + file.read()
-            whole, newline, rest = more.rpartition(b"\n")
-            lines = whole.split(b"\n") if newline else []
-            if not newline:
-                rest = more
-
-
-def _said(line: bytes, timestamps: bool) -> bytes:
-    """Return what one line of a CRI log holds: `<time> stdout F <text>`; P is a part of a line."""
-    parts = line.split(b" ", 3)
-    if len(parts) < 4:
-        return line + b"\n"
-    text = parts[3] if parts[2] == b"P" else parts[3] + b"\n"
-    return parts[0] + b" " + text if timestamps else text
 
 
 def websocket_error(key: str, protocols: str, status: Json) -> Response:
