@@ -138,7 +138,7 @@ def test_a_command_that_is_not_there_is_an_answer_and_not_a_fault_of_the_node(ma
 def test_a_command_that_takes_too_long_is_ended(made: Made) -> None:
     with pytest.raises(LabError, match=r"0\.3 s"):
         made.node.run(["sleep", "3251"], timeout=0.3)
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while made.node.run(["pgrep", "-f", "^sleep 3251"], timeout=10).exit_code == 0:
         assert time.monotonic() < deadline
         time.sleep(0.02)

@@ -38,7 +38,7 @@ MOUNTED = (
     hostPath: {path: /srv/probe, type: Directory}
 """
 )
-LIMIT = 30.0
+LIMIT = 300.0
 
 
 class Place(Protocol):

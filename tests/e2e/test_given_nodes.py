@@ -213,7 +213,7 @@ def test_an_ssh_node_costs_one_connection(node: SandboxNode, programs: Path, iso
         assert len(server.commands) > 1
         passed(Session().grade_node(f"ssh://someone@127.0.0.1:{server.port}", "audit-log"), "ssh", "127.0.0.1")
         assert server.connections == 2
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 120
         while server.ended < 2:
             assert time.monotonic() < deadline, "the connections are left open"
             time.sleep(0.02)

@@ -31,7 +31,7 @@ rules:
   resources: [{group: "", resources: [configmaps]}]
 - level: Metadata
 """
-DEADLINE = 20.0
+DEADLINE = 120.0
 
 
 def kubectls() -> list[str]:

@@ -49,7 +49,7 @@ def status(made):
     return {key: getattr(found, key) for key in ("state", "pid", "exit_code", "reason")}
 
 def end(made):
-    limit = time.monotonic() + 10
+    limit = time.monotonic() + 120
     while status(made)["state"] == "running" and time.monotonic() < limit:
         runtime.tick()
         for fd in runtime.fds():

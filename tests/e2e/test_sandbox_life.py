@@ -54,7 +54,7 @@ def sh(node: SandboxNode, script: str) -> str:
     return said.text
 
 
-def until(condition: Callable[[], object], what: str, limit: float = 15) -> None:
+def until(condition: Callable[[], object], what: str, limit: float = 150) -> None:
     deadline = time.monotonic() + limit
     while not condition():
         assert time.monotonic() < deadline, f"not within {limit} s: {what}"

@@ -38,7 +38,7 @@ ROUND = 1000
 """Inputs that one process throws: enough to pay for its start, too few to fill the memory."""
 MOST_FAILURES = 10
 """Different ones, after which a target has told enough."""
-_HANG = 60
+_HANG = 600
 """Seconds of no answer at all after which a process is given up."""
 _NEWS = 60
 """Seconds between two lines about how far it is."""

@@ -18,7 +18,7 @@ from tests.tui.fake_session import NOW, FakeSession, lab
 
 WIDE = (120, 40)
 SMALL = (80, 24)
-PATIENCE = 15.0
+PATIENCE = 120.0
 
 
 def make_app(session: FakeSession | None = None, *, theme: str = "textual-dark") -> LabApp:

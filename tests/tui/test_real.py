@@ -17,7 +17,7 @@ from lab.drivers.sandbox.driver import SandboxDriver
 pytestmark = pytest.mark.sandbox
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 40.0
+PATIENCE = 300.0
 
 
 class Tmux:

@@ -250,7 +250,7 @@ def test_a_kill_leaves_the_record_whole(home: Home, moment: str) -> None:
             assert raw.execute("SELECT count(*) FROM gradings WHERE json_valid(report) = 0").fetchone() == (0,)
 
 
-def wait_for(ready: Callable[[], bool], timeout: float = 20.0) -> None:
+def wait_for(ready: Callable[[], bool], timeout: float = 200.0) -> None:
     deadline = time.monotonic() + timeout
     while not ready():
         assert time.monotonic() < deadline, "it did not come"

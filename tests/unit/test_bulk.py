@@ -262,13 +262,13 @@ def stopped(many: Path, out: Path, signal_number: int) -> subprocess.CompletedPr
     try:
         until(lambda: len(lines(journal)) > 4 or process.poll() is not None)
         process.send_signal(signal_number)
-        _, said = process.communicate(timeout=30)
+        _, said = process.communicate(timeout=300)
     finally:
         process.kill()
     return subprocess.CompletedProcess(process.args, process.returncode, b"", said)
 
 
-def until(true: Callable[[], bool], patience: float = 30.0) -> None:
+def until(true: Callable[[], bool], patience: float = 300.0) -> None:
     """Wait for something that another process does."""
     end = time.monotonic() + patience
     while not true():

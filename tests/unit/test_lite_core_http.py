@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from lab.drivers.sandbox.lite.http import MAX_BODY, HttpProtocol, HttpRequest, Response
 
-DEADLINE = 5.0
+DEADLINE = 60.0
 
 
 class Echo:

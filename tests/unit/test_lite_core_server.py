@@ -205,7 +205,7 @@ async def _get(server: Server, pki: Path, path: str, user: str = "") -> tuple[by
         context.load_cert_chain(pki / f"{user}.crt", pki / f"{user}.key")
     reader, writer = await asyncio.open_connection(*server.listener.getsockname(), ssl=context)
     writer.write(f"GET {path} HTTP/1.1\r\nConnection: close\r\n\r\n".encode())
-    head, _, body = (await asyncio.wait_for(reader.read(), 5)).partition(b"\r\n\r\n")
+    head, _, body = (await asyncio.wait_for(reader.read(), 60)).partition(b"\r\n\r\n")
     writer.close()
     return head.split(b"\r\n")[0], body
 
@@ -250,11 +250,11 @@ async def test_a_stop_ends_watches_and_is_quick(pki: Path) -> None:
         context.load_cert_chain(pki / "super.crt", pki / "super.key")
         reader, writer = await asyncio.open_connection(*server.listener.getsockname(), ssl=context)
         writer.write(b"GET /api/v1/namespaces?watch=1 HTTP/1.1\r\n\r\n")
-        await asyncio.wait_for(reader.readuntil(b'"ADDED"'), 5)
+        await asyncio.wait_for(reader.readuntil(b'"ADDED"'), 60)
         begun = asyncio.get_running_loop().time()
         await server.close()
         assert asyncio.get_running_loop().time() - begun < 1
-        await asyncio.wait_for(reader.read(), 5)
+        await asyncio.wait_for(reader.read(), 60)
         assert server.health.stopping
         writer.close()
 
@@ -266,9 +266,9 @@ async def test_a_watch_may_hold_up_the_end_for_the_time_it_is_given(pki: Path) -
         context.load_cert_chain(pki / "super.crt", pki / "super.key")
         reader, writer = await asyncio.open_connection(*server.listener.getsockname(), ssl=context)
         writer.write(b"GET /api/v1/namespaces?watch=1 HTTP/1.1\r\n\r\n")
-        await asyncio.wait_for(reader.readuntil(b'"ADDED"'), 5)
+        await asyncio.wait_for(reader.readuntil(b'"ADDED"'), 60)
         closing = asyncio.ensure_future(server.close(grace=30))
         await asyncio.sleep(0.1)
         assert not closing.done()
         writer.close()
-        await asyncio.wait_for(closing, 5)
+        await asyncio.wait_for(closing, 60)

@@ -107,7 +107,7 @@ def kubeconfig(node, port):
     node.kubelet = Kubelet(config, node.runtime, node.clock)
 
 
-def pump(node, condition, limit=30.0, step=0.01):
+def pump(node, condition, limit=300.0, step=0.01):
     """Let the node's loop go round until the condition holds; its clock goes as the wall's does."""
     deadline = time.monotonic() + limit
     while not condition():
