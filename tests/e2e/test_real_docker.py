@@ -41,6 +41,7 @@ def test_no_such_container(names: list[str]) -> None:
         Session().grade_node("docker://cks-lab-nobody", "audit-log")
 
 
+@pytest.mark.cluster
 def test_a_real_node_of_kind_is_captured_whole(names: list[str], tmp_path: Path) -> None:
     if not names:
         pytest.skip("no kind cluster runs here: kind create cluster")
