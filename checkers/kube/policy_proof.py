@@ -14,10 +14,10 @@ from typing import Any
 
 from checkers.kube.audit_policy import Attributes, Decision, Level, Policy, decision_of, path_matches
 from checkers.kube.policy.commands import command_for, describe
+from checkers.kube.policy.identity import Identity
 from checkers.kube.policy.selector import Selector
 from checkers.kube.policy.targets import TargetIndex
 from checkers.kube.policy.universe import (
-    Identity,
     Kind,
     Target,
     Universe,

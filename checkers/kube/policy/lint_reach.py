@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from checkers.kube.audit_policy import Decision, GroupResources, Level, Policy, Rule
+from checkers.kube.audit_policy import Attributes, Decision, GroupResources, Level, Policy, Rule, evaluate
 from checkers.kube.builtin_resources import ALL_VERBS
 from checkers.kube.policy.compare import selectors_of
 from checkers.kube.policy.sendable import Sendable, SendableUnauthenticated, is_method
@@ -201,35 +201,52 @@ def hiders(policy: Policy, index: int, scope: Scope = ALL, likely: Sequence[int]
         deciding = _deciding([policy.rules[i] for i in likely if i < index], rule, scope)
     if deciding is None:
         deciding = _deciding(policy.rules[:index], rule, scope)
-    if deciding is None or len(deciding) < 2:
-        return deciding
-    for alone in deciding:
-        if _deciding((policy.rules[alone],), rule, scope) is not None:
+    if deciding is None:
+        return None
+    examples = [attributes for seen in deciding.values() for attributes in seen]
+    named = sorted(deciding)
+
+    def suffice(few: Sequence[int]) -> bool:
+        # Mostly one of the requests that are known already shows that they do not.
+        rules = tuple(policy.rules[i] for i in few)
+        if any(evaluate(Policy(rules), attributes).rule is None for attributes in examples):
+            return False
+        return _deciding(rules, rule, scope) is not None
+
+    if len(named) < 2:
+        return tuple(named)
+    for alone in named:
+        if suffice((alone,)):
             return (alone,)
-    kept = list(deciding)
-    if not 2 < len(kept) <= _MOST_HIDERS:
-        return deciding
-    for one in deciding:
-        fewer = [policy.rules[i] for i in kept if i != one]
-        if _deciding(fewer, rule, scope) is not None:
-            kept.remove(one)
-    return tuple(kept)
+    if 2 < len(named) <= _MOST_HIDERS:
+        for one in tuple(named):
+            fewer = [i for i in named if i != one]
+            if suffice(fewer):
+                named = fewer
+    return tuple(named)
 
 
 _MOST_HIDERS = 8
 
 
-def _deciding(rules: Sequence[Rule], rule: Rule, scope: Scope) -> tuple[int, ...] | None:
-    """Return which of the rules decide what this rule matches; None where one of its requests gets past them."""
+def _deciding(rules: Sequence[Rule], rule: Rule, scope: Scope) -> dict[int, list[Attributes]] | None:
+    """Return which of the rules decide what this rule matches, with some requests that each does.
+
+    None where one of its requests gets past them.
+    """
     wishes = [_Always(selector) for selector in selectors_of(rule)]
     policy = Policy(tuple(replace(r, index=i) for i, r in enumerate(rules)))
-    found: set[int] = set()
+    found: dict[int, list[Attributes]] = {}
+    by_identity = not (rule.users or rule.user_groups) and any(r.users or r.user_groups for r in rules)
     for universe in scope:
+        if universe is SendableUnauthenticated and not by_identity:
+            # Then a 401 is like any other request, or this rule matches none.
+            continue
         for example in prove(policy, wishes, universe=universe).counterexamples:
             if example.rule is None:
                 return None
-            found.add(rules[example.rule].index)
-    return tuple(sorted(found))
+            found.setdefault(rules[example.rule].index, []).append(example.attributes)
+    return found
 
 
 # Requests that no rule decides

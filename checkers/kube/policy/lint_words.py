@@ -14,7 +14,8 @@ from functools import lru_cache
 from checkers.kube.audit_policy import STAGES, Level, Policy, Rule
 from checkers.kube.builtin_resources import ALL_VERBS, builtin_resources
 from checkers.kube.policy.finding import Finder, Finding, Path, Severity, flow, listed
-from checkers.kube.policy.universe import METHODS, SERVICE_ACCOUNT, is_non_resource
+from checkers.kube.policy.identity import SERVICE_ACCOUNT
+from checkers.kube.policy.universe import METHODS, is_non_resource
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")

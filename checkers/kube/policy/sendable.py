@@ -15,15 +15,12 @@ from urllib.parse import quote
 
 from checkers.kube.audit_policy import Attributes, Policy
 from checkers.kube.policy.commands import client_options
+from checkers.kube.policy.identity import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, Identity
 from checkers.kube.policy.selector import Selector
 from checkers.kube.policy.universe import (
-    ANONYMOUS,
-    AUTHENTICATED,
     METHODS,
     OF_NAMESPACES,
-    UNAUTHENTICATED,
     VERBS,
-    Identity,
     Kind,
     Target,
     Universe,

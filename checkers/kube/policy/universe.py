@@ -18,15 +18,18 @@ from itertools import combinations
 
 from checkers.kube.audit_policy import Attributes, Policy, path_matches
 from checkers.kube.builtin_resources import ALL_VERBS, BuiltinResource, builtin_groups, builtin_resources
+from checkers.kube.policy.identity import (
+    ADMIN,
+    ANONYMOUS,
+    AUTHENTICATED,
+    SERVICE_ACCOUNT,
+    SUPER_ADMIN,
+    UNAUTHENTICATED,
+    Identity,
+    person,
+    service_account,
+)
 from checkers.kube.policy.selector import Selector
-
-ANONYMOUS = "system:anonymous"
-AUTHENTICATED = "system:authenticated"
-UNAUTHENTICATED = "system:unauthenticated"
-ADMIN = "kubernetes-admin"
-ADMINS = "kubeadm:cluster-admins"
-SUPER_ADMIN = "kubernetes-super-admin"
-SERVICE_ACCOUNT = "system:serviceaccount:"
 
 # The verb of OPTIONS and of unknown methods is empty; every resource takes them, with a 405.
 ODD_VERB = ""
@@ -57,15 +60,6 @@ _NO_NAMESPACE = ("",)
 _NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _LETTERS = "xyzqwvkjabcdefghilmnoprstu0123456789-_.~"
 SEGMENT = re.compile(r"(?!\.{1,2}$)[^/%\s?#]+")
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Who sends a request, None for nobody known (401); `cost` says how unusual that is."""
-
-    user: str | None
-    groups: tuple[str, ...]
-    cost: int
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -133,20 +127,20 @@ class Universe:
         found = []
         for user in [other, *named]:
             if user.startswith(SERVICE_ACCOUNT) and user.count(":") == 3:
-                found.append(_service_account(user))
+                found.append(service_account(user))
                 continue
             for chosen in sets:
-                person = user
+                name = user
                 if user == other and len(chosen) == 1:
                     usual = {"system:nodes": f"system:node:{self._node}", "system:masters": SUPER_ADMIN}
-                    person = fresh((usual.get(chosen[0], user), user), users)
-                found.append(_person(person, chosen, free))
+                    name = fresh((usual.get(chosen[0], user), user), users)
+                found.append(person(name, chosen, free))
         found.append(Identity(ANONYMOUS, (UNAUTHENTICATED,), 9))
         for group in free:
             if group.startswith("system:serviceaccounts"):
                 namespace = group.rpartition(":")[2] if group.count(":") == 2 else "default"
                 names = [f"{SERVICE_ACCOUNT}{namespace}:{n}" for n in ("default", "robot", "builder")]
-                found.append(_service_account(fresh(names, users)))
+                found.append(service_account(fresh(names, users)))
         return found
 
     def _named_people(self) -> tuple[set[str], list[str], list[str]]:
@@ -382,30 +376,6 @@ def fresh(tries: Iterable[str], taken: Iterable[str]) -> str:
     while f"{last}-{number}" in taken:
         number += 1
     return f"{last}-{number}"
-
-
-# The groups that a well-known user is in, and how unusual a request of theirs is.
-_USUAL_GROUPS = {ADMIN: (ADMINS, 0), SUPER_ADMIN: ("system:masters", 4), "system:node": ("system:nodes", 5)}
-
-
-def _person(user: str, chosen: tuple[str, ...], free: Sequence[str]) -> Identity:
-    """Return a user with the chosen ones of the named groups, and with the unnamed ones that the user is known for."""
-    kind = "system:node" if user.startswith("system:node:") else user
-    if kind in _USUAL_GROUPS:
-        group, cost = _USUAL_GROUPS[kind]
-        if group not in free:
-            groups = (*chosen, group, AUTHENTICATED)
-            return Identity(user, groups, cost if not chosen else cost + 6 + 4 * len(chosen))
-        if chosen == (group,):
-            return Identity(user, (*chosen, AUTHENTICATED), cost)
-        return Identity(user, (*chosen, AUTHENTICATED), cost + 6 + 4 * len(chosen))
-    cost = 6 if user in ("system:kube-scheduler", "system:kube-controller-manager") else 8
-    return Identity(user, (*chosen, AUTHENTICATED), cost + 4 * len(chosen))
-
-
-def _service_account(user: str) -> Identity:
-    namespace = user.split(":")[2]
-    return Identity(user, ("system:serviceaccounts", f"system:serviceaccounts:{namespace}", AUTHENTICATED), 7)
 
 
 def is_non_resource(path: str) -> bool:
