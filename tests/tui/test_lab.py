@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -497,3 +498,33 @@ async def test_the_menu_holds_every_action() -> None:
         screen = await in_lab(pilot)
         titles = {command.title for command in pilot.app.get_system_commands(screen)}
         assert {"Grade", "Hint", "Lens", "Log", "Solution", "Reset", "Leave", "Colours", "Quit"} <= titles
+
+
+async def test_warnings_are_counted_in_the_list_and_told_in_the_result() -> None:
+    session = FakeSession([lab()])
+    said = report(perfect=True)
+    warned = ("policy.yaml:6: '*' is no verb; instead: leave `verbs` out", "policy.yaml:9: there is no configmap")
+    first = replace(said.lines[0], result=replace(said.lines[0].result, warnings=warned))
+    session.next_report = replace(said, lines=(first, *said.lines[1:]))
+    async with make_app(session).run_test(size=WIDE) as pilot:
+        screen = await graded(pilot)
+        options = screen.query_one(Checks).query_one(OptionList)
+        assert str(options.get_option(first.id).prompt).endswith("! 2 warnings")
+        assert "warning" not in str(options.get_option(said.lines[1].id).prompt)
+        options.focus()
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(pilot.app.screen, ResultScreen), "the result")
+        texts = [str(part.content) for part in pilot.app.screen.query(Static)]
+        assert texts[texts.index("Warnings") + 1] == "\n".join(f"• {text}" for text in warned)
+
+
+async def test_a_command_with_brackets_is_told_as_it_is() -> None:
+    async with make_app().run_test(size=WIDE) as pilot:
+        screen = await in_lab(pilot)
+        assert screen.terminal is not None
+        screen.terminal.board.parser.feed("\r\nvim runs")
+        screen.type_command("kubectl get pods -o jsonpath='{.items[/x]}'")
+        await until(pilot, lambda: list(pilot.app._notifications), "the words")
+        (told,) = [note.message for note in pilot.app._notifications]
+        assert told.endswith("kubectl get pods -o jsonpath='{.items[/x]}'")
+        await pilot.pause()

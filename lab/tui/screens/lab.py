@@ -152,7 +152,8 @@ class LabScreen(LabJobs):
             self.focus_terminal()
         else:
             self.app.copy_to_clipboard(command)
-            self.notify(f"The shell is busy. When it is free, type (it is in the clipboard): {command}", timeout=10)
+            busy = f"The shell is busy. When it is free, type (it is in the clipboard): {command}"
+            self.notify(busy, timeout=10, markup=False)
 
     def action_scrollback(self) -> None:
         """Show what has scrolled out of the terminal."""

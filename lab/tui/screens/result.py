@@ -54,9 +54,9 @@ class ResultScreen(Dialog[str]):
             ("Expected", result.expected),
             ("Found", result.found),
             ("Where", place),
+            ("Warnings" if len(result.warnings) > 1 else "Warning", "\n".join(f"• {text}" for text in result.warnings)),
             ("Why it matters", result.why),
             ("What to do", result.fix),
-            ("Warnings", "\n".join(result.warnings)),
         ):
             if text:
                 parts += [Static(label, classes="label"), Static(safe(text), markup=False)]

@@ -87,7 +87,10 @@ class Checks(Vertical):
         ordered = sorted(self.report.lines, key=lambda line: _ORDER[line.result.status])
         for line in ordered:
             status = str(line.result.status)
-            detail = place(line) if status in ("fail", "error") else ""
+            detail = f"→ {place(line)}" if status in ("fail", "error") and place(line) else ""
+            if count := len(line.result.warnings):
+                warned = f"{count} {'warning' if count == 1 else 'warnings'}"
+                detail = f"{detail} · {warned}" if detail else f"! {warned}"
             options.add_option(Option(self._prompt(MARKS[status], line.title, detail, STYLES[status]), id=line.id))
         ids = [line.id for line in ordered]
         options.highlighted = (ids.index(chosen) if chosen in ids else 0) if ids else None
@@ -118,8 +121,8 @@ class Checks(Vertical):
         room = max(10, self._width - 5)
         first, *more = wrap(title, room) or [""]
         text = "\n".join([first, *(f"\u00a0\u00a0{line}" for line in more)])
-        row = Content.assemble((f"{mark} ", style), (text, "" if detail else style))
-        return row.append(Content.styled(f"\n\u00a0\u00a0→ {detail}", "bold")) if detail else row
+        row = Content.assemble((f"{mark} ", style), (text, "" if detail.startswith("→") else style))
+        return row.append(Content.styled(f"\n\u00a0\u00a0{detail}", "bold")) if detail else row
 
     def on_resize(self, event: events.Resize) -> None:
         """Wrap the titles anew. Behind another panel the list has no width: it keeps the one it was seen with."""
