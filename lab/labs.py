@@ -147,8 +147,12 @@ class Labs:
         seed: int | None = None,
         name: str | None = None,
         needs: frozenset[str] = frozenset(),
+        apiserver: str = "auto",
     ) -> Plan:
-        """Say what `start` would do now. Raises LabError for an unknown scenario, a bad name or one in use."""
+        """Say what `start` would do now. Raises LabError for an unknown scenario, a bad name or one in use.
+
+        `apiserver`: a lab that is there with one of the other kind, lite or real, is not the one that is meant.
+        """
         self.scenario(scenario_id, seed)
         labs = self.labs()
         if name is not None:
@@ -169,6 +173,8 @@ class Labs:
             chosen, why = self.choose(on, needs)
             return Plan(chosen, why, name)
         same = [lab for lab in labs if lab.scenario == scenario_id and lab.seed == seed and on in ("auto", lab.driver)]
+        if apiserver != "auto":
+            same = [lab for lab in same if (lab.apiserver or "").startswith("lite") == (apiserver == "lite")]
         if "adopt" in needs:
             same = []
         for state, why in (("running", "it is running already"), ("stopped", "it was started there before")):

@@ -86,7 +86,7 @@ class Session(Labs):
         no more, see `unrecorded`.
         """
         while True:
-            plan = self.plan(scenario_id, on=on, seed=seed, name=name, needs=options.needs)
+            plan = self.plan(scenario_id, on=on, seed=seed, name=name, needs=options.needs, apiserver=options.apiserver)
             if plan.lab is not None and plan.lab.state == "running":
                 return plan.lab
             with self._claimed(plan.name):

@@ -103,7 +103,7 @@ def start(scenario: str, on: str, seed: int | None, name: str | None, yes: bool,
             "manifest back, and leaves the cluster.",
             yes,
         )
-    plan = session.plan(scenario, on=on, seed=seed, name=name, needs=options.needs)
+    plan = session.plan(scenario, on=on, seed=seed, name=name, needs=options.needs, apiserver=options.apiserver)
     say(f"{plan.driver}: {plan.why}")
     lab = session.start(scenario, on=on, seed=seed, name=name, options=options, progress=progress())
     out(lab.name)

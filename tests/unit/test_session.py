@@ -7,6 +7,7 @@ import tarfile
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -122,6 +123,16 @@ class TestStarting:
         monkeypatch.setattr(session, "choose", lambda on, needs: ("kind", "as asked"))
         plan = session.plan("audit-log", needs=frozenset({"adopt"}))
         assert (plan.lab, plan.name) == (None, "audit-log-2")
+
+    @pytest.mark.parametrize(("there", "asked"), [("lite v1.34", "real"), ("v1.34.4", "lite")])
+    def test_a_lab_with_the_other_api_server_is_not_the_one_that_is_meant(
+        self, session: Session, monkeypatch: pytest.MonkeyPatch, there: str, asked: str
+    ) -> None:
+        lab = replace(session.start("audit-log"), apiserver=there)
+        monkeypatch.setattr(session, "labs", lambda: [lab])
+        assert session.plan("audit-log", apiserver=asked).name == "audit-log-2"
+        for same in ("auto", "lite" if asked == "real" else "real"):
+            assert session.plan("audit-log", apiserver=same).lab == lab
 
     def test_a_lab_is_named_after_its_task_and_is_found_again(self, session: Session) -> None:
         steps: list[Step] = []

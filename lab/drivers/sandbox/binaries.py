@@ -93,15 +93,6 @@ def find(version: str | None = None, environ: Mapping[str, str] | None = None) -
     return None
 
 
-def words(environ: Mapping[str, str] | None = None) -> str:
-    """Say which API server a new sandbox lab gets, without a look into it."""
-    env = os.environ if environ is None else environ
-    if env.get(APISERVER_VARIABLE):
-        return f"the kube-apiserver that {APISERVER_VARIABLE} names"
-    there = installed(Home.of(env).cache)
-    return f"kube-apiserver {there[-1].version}" if there else "lite API server"
-
-
 def _etcd(given: str | None, newest: ControlPlane | None) -> Path:
     if given:
         return _program(given, ETCD_VARIABLE)

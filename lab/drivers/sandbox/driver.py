@@ -19,7 +19,6 @@ import tarfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
@@ -80,7 +79,6 @@ class SandboxDriver:
                 interpreter.kubectl()
             except LabError as error:
                 return DriverInfo(self.name, False, error.message, error.hint)
-            return replace(info, reason=f"{info.reason}, {binaries.words()}")
         return info
 
     def create(self, spec: LabSpec, progress: Progress = silent) -> Lab:
@@ -188,7 +186,7 @@ class SandboxDriver:
             step(3)
             _begin(state, process)
         state.update_lab(started=self._now().isoformat())
-        step(4, "" if real is None else real.version)
+        step(4, _lab(state).apiserver)
         node = SandboxNode(state, NODE)
         if real is None:
             _await_api(state, node.api, _START_LIMIT)
