@@ -6,41 +6,32 @@ happens to this program in between can be found and removed; until the files are
 
 from __future__ import annotations
 
-import contextlib
-import errno
-import fcntl
 import os
 import re
 import select
 import signal
-import socket
-import sys
 import tarfile
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from io import BytesIO
 from pathlib import Path
-from typing import Protocol
 
 import lab as package
 from lab import __version__
 
-from ... import procs
 from ...errors import LabError
 from ...home import Home, made
 from ...overlay import MANIFEST, Overlay
 from ..base import DriverInfo, Lab, LabSpec, Progress, Step, silent
 from . import binaries, interpreter, kubeadm, manifests, pki, probe, skeleton
 from .binaries import ControlPlane
-from .boot import Plan
+from .folder_lock import disk_told, is_locked, locked
 from .handle import SandboxApi, SandboxNode, ask
-from .rootfs import OPT
+from .spawning import ADDRESS, NODE, begin, spawned
 from .state import LITE, LabFile, StateFolder, remove_tree
 
-NODE = "cks-control-plane"
-ADDRESS = "172.30.0.2"
 APISERVER = LITE + manifests.KUBERNETES.rpartition(".")[0]
 
 _STEPS = ("namespaces", "files and certificates", "kubelet", "kube-apiserver", "kubectl answers")
@@ -51,14 +42,7 @@ _REAL_START_LIMIT = 180.0
 _END_LIMIT = 10.0
 _LOOK_AGAIN = 0.01
 _LOOK_AGAIN_REAL = 0.1
-_LOCK_LIMIT = 0.5
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
-
-
-class _Process(Protocol):
-    """A process that `procs.start` made."""
-
-    def wait(self, timeout: float | None = None) -> int: ...
 
 
 class SandboxDriver:
@@ -90,7 +74,7 @@ class SandboxDriver:
             raise LabError(f"{spec.name!r} cannot be the name of a lab", "use small letters, digits and -")
         state = StateFolder(made(self._labs) / spec.name)
         state.path.mkdir(mode=0o700, exist_ok=True)
-        with _locked(state):
+        with locked(state):
             found = self._look(state)
             if found.state == "running":
                 raise LabError(f"the lab {spec.name} runs already", f"cks-lab shell --lab {spec.name}, or another name")
@@ -99,7 +83,7 @@ class SandboxDriver:
                 self._end(state)
                 _empty(state)
             try:
-                with _disk_told(state):
+                with disk_told(state):
                     if not again:
                         self._write_lab(state, spec)
                     self._start(state, None if again else spec.start, progress)
@@ -130,9 +114,9 @@ class SandboxDriver:
         state = StateFolder(self._labs / lab.name)
         if state.lab() is None:
             raise LabError(f"the lab {lab.name} is gone", "cks-lab list")
-        with _locked(state):
+        with locked(state):
             self._end(state)
-            with _disk_told(state):
+            with disk_told(state):
                 state.update_lab(made=False, started=None)
                 _empty(state)
                 self._start(state, start, silent)
@@ -142,7 +126,7 @@ class SandboxDriver:
         state = StateFolder(self._labs / lab.name)
         if not state.path.is_dir():
             return
-        with _locked(state):
+        with locked(state):
             self._end(state)
             remove_tree(state.path)
 
@@ -179,12 +163,12 @@ class SandboxDriver:
             for name in skeleton.OWN:
                 (state.root / name).mkdir(parents=True, exist_ok=True)
             skeleton.lay(state.root, NODE, ADDRESS, uuid.uuid4().hex)
-        with _spawned(state, real) as process:
+        with spawned(state, _lab(state).pace, real) as process:
             step(2)
             if start is not None:
                 self._lay(state, start, real)
             step(3)
-            _begin(state, process)
+            begin(state, process)
         state.update_lab(started=self._now().isoformat())
         step(4, _lab(state).apiserver)
         node = SandboxNode(state, NODE)
@@ -220,7 +204,7 @@ class SandboxDriver:
         process = state.process()
         alive = process is not None and process.alive
         detail = ""
-        if ask_lock and _is_locked(state):
+        if ask_lock and is_locked(state):
             condition = "starting"
         elif alive:
             try:
@@ -266,60 +250,6 @@ class SandboxDriver:
             os.close(door)
 
 
-@contextlib.contextmanager
-def _disk_told(state: StateFolder) -> Iterator[None]:
-    """Say where there is no room: that a write failed, Python tells without a path. Raises LabError."""
-    try:
-        yield
-    except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
-            raise
-        raise LabError(
-            f"the node cannot be written into {state.path}: {error.strerror}",
-            f"make room there: df -h {state.path.parent}",
-        ) from error
-
-
-@contextlib.contextmanager
-def _locked(state: StateFolder) -> Iterator[None]:
-    """Be the only program that works on this lab. Raises LabError where another one is."""
-    try:
-        fd = os.open(state.path, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise LabError(f"cannot open {state.path}: {error.strerror}", f"ls -ld {state.path}") from error
-    deadline = time.monotonic() + _LOCK_LIMIT
-    try:
-        # Whoever only looks holds the lock for a moment; whoever works on the lab, for longer than we wait.
-        while not _try_lock(fd, fcntl.LOCK_EX):
-            if time.monotonic() > deadline:
-                raise LabError(
-                    f"another program is working on the lab {state.path.name}", "cks-lab status, and try again"
-                )
-            time.sleep(_LOOK_AGAIN)
-        yield
-    finally:
-        os.close(fd)
-
-
-def _try_lock(fd: int, kind: int) -> bool:
-    try:
-        fcntl.flock(fd, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _is_locked(state: StateFolder) -> bool:
-    try:
-        fd = os.open(state.path, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return False
-    try:
-        return not _try_lock(fd, fcntl.LOCK_SH)
-    finally:
-        os.close(fd)
-
-
 def _empty(state: StateFolder) -> None:
     """Remove all of a lab's folder but lab.json."""
     for entry in state.path.iterdir():
@@ -329,71 +259,6 @@ def _empty(state: StateFolder) -> None:
             remove_tree(entry)
         else:
             entry.unlink()
-
-
-@contextlib.contextmanager
-def _spawned(state: StateFolder, real: ControlPlane | None) -> Iterator[_Process]:
-    """Start the first stage. Init ends with this block, unless it has begun by then. Raises LabError."""
-    process, leash = _spawn(state, real)
-    try:
-        yield process
-    except BaseException:
-        # Whoever cleans up has to know init, and the first stage notes it down before it ends.
-        with contextlib.suppress(Exception):
-            process.wait(_END_LIMIT)
-        raise
-    finally:
-        os.close(leash)
-
-
-def _spawn(state: StateFolder, real: ControlPlane | None) -> tuple[_Process, int]:
-    """Start the first stage; returns its process and our end of the leash. Raises LabError."""
-    runtime = interpreter.find()
-    _tools(state, runtime)
-    (state.path / "mnt").mkdir(exist_ok=True)
-    with contextlib.suppress(FileNotFoundError):
-        (state.path / "control.sock").unlink()
-    plan = Plan(
-        state=str(state.path),
-        node=NODE,
-        address=ADDRESS,
-        pace=_lab(state).pace,
-        own=skeleton.OWN,
-        trees=interpreter.visible_trees(),
-        binds=(
-            *runtime.binds,
-            (str(state.path / "bin"), f"{OPT}/bin"),
-            (str(interpreter.kubectl()), f"{OPT}/bin/kubectl"),
-            *(real.binds() if real else ()),
-        ),
-        real={} if real is None else {Path(shown).name: shown for _, shown in real.binds()},
-        version=manifests.KUBERNETES if real is None else real.version,
-        wrapper=(interpreter.WRAPPER, runtime.wrapper()),
-        executable=runtime.executable,
-        import_path=runtime.import_path,
-        library_path=runtime.library_path,
-        path=skeleton.PATH,
-    )
-    home = Path(package.__file__).resolve().parent.parent
-    code = (
-        f"import sys; sys.path[1:1] = [{str(home)!r}]; "
-        "from lab.drivers.sandbox.boot import main; sys.exit(main(sys.argv))"
-    )
-    reading, leash = os.pipe()
-    with _listening(state.path) as listener, state.log.open("ab") as log:
-        try:
-            process = procs.start(
-                [sys.executable, "-S", "-s", "-P", "-c", code, plan.to_json(), str(listener.fileno()), str(reading)],
-                stdout=log,
-                stderr=log,
-                pass_fds=(listener.fileno(), reading),
-            )
-        except BaseException:
-            os.close(leash)
-            raise
-        finally:
-            os.close(reading)
-    return process, leash
 
 
 def _real(spec: LabSpec) -> ControlPlane | None:
@@ -427,46 +292,6 @@ def _lab(state: StateFolder) -> LabFile:
     lab = state.lab()
     assert lab is not None
     return lab
-
-
-@contextlib.contextmanager
-def _listening(folder: Path) -> Iterator[socket.socket]:
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    door = os.open(folder, os.O_PATH | os.O_DIRECTORY)
-    try:
-        listener.bind(f"/proc/self/fd/{door}/control.sock")
-        listener.listen(64)
-        yield listener
-    finally:
-        os.close(door)
-        listener.close()
-
-
-def _tools(state: StateFolder, runtime: interpreter.Interpreter) -> None:
-    """Write the programs that the node has beside the host's."""
-    from .tools import TOOLS, launcher
-
-    folder = state.path / "bin"
-    folder.mkdir(exist_ok=True)
-    for name in TOOLS:
-        (folder / name).write_text(launcher(name, interpreter.WRAPPER, runtime.import_path))
-        (folder / name).chmod(0o755)
-    for name in skeleton.missing_editors():
-        (folder / name).write_text(f'#!/bin/sh\nexec {interpreter.WRAPPER} -m lab.tui.edit "$@"\n')
-        (folder / name).chmod(0o755)
-    (folder / "kubectl").touch()
-
-
-def _begin(state: StateFolder, process: _Process) -> None:
-    """Tell init that the files are laid. Raises LabError with what the first stage said, if it ended."""
-    code = process.wait(_START_LIMIT)
-    try:
-        if code == 0 and ask(state.path, {"op": "begin"}, timeout=_START_LIMIT).get("ok"):
-            return
-        said = state.last_words()
-    except (OSError, ValueError) as error:
-        said = state.last_words() or str(error)
-    raise LabError(f"the node {state.path.name} did not start:\n{said}", "cks-lab doctor")
 
 
 def _await_api(state: StateFolder, api: SandboxApi, limit: float, path: str = f"/api/v1/nodes/{NODE}") -> None:
