@@ -1,4 +1,4 @@
-"""One learner's answers on every kind of node: the sandbox with the lite and with the real API server, and kind.
+"""One learner's answers on every kind of node: the sandbox with lite and with real API server, kind and minikube.
 
 The grades are the same, check by check, but for what the nodes truly differ in.
 """
@@ -17,6 +17,7 @@ from checkers.grade import Report
 from lab.catalog import load
 from lab.drivers.base import Driver, LabSpec
 from lab.drivers.kind.driver import KindDriver
+from lab.drivers.minikube.driver import MinikubeDriver
 from lab.drivers.sandbox.driver import SandboxDriver
 from lab.evidence.capture import About, capture
 from lab.evidence.settle import settle
@@ -112,11 +113,38 @@ def _kind(folder: Path) -> Desk:
     return Desk(KindDriver(Home(folder, folder)), LabSpec("same", TASK.id, start=TASK.start, image=IMAGE), folder)
 
 
-NODES = {"sandbox, real API server": _real_sandbox, "kind": _kind}
+def _minikube(folder: Path) -> Desk:
+    return Desk(MinikubeDriver(Home(folder, folder)), LabSpec("same-mk", TASK.id, start=TASK.start), folder)
 
 
-@pytest.fixture(scope="module", params=list(NODES))
+NODES = {"sandbox, real API server": _real_sandbox, "kind": _kind, "minikube": _minikube}
+
+
+TOLD_APART_BY_MINIKUBE = (
+    "start",
+    "solution",
+    "backup-in-manifests",
+    "catch-all-first",
+    "log-elsewhere",
+    "log-not-mounted",
+    "mount-without-volume",
+    "no-policy-flag",
+    "published-answer",
+    "response-bodies-too",
+    "singular",
+)
+"""Its kubelet and API server are kind's: answers that its manifest could have a say in, and policies of each kind."""
+PAIRS = [
+    pytest.param(node, answer, id=f"{node}-{answer}")
+    for node in NODES
+    for answer in (TOLD_APART_BY_MINIKUBE if node == "minikube" else ANSWERS)
+]
+
+
+@pytest.fixture(scope="module")
 def desk(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    if request.param == "minikube":
+        request.getfixturevalue("minikube")
     desk = NODES[request.param](tmp_path_factory.mktemp("desk"))
     yield desk
     desk.close()
@@ -126,7 +154,7 @@ DIFFERS: dict[tuple[str, str], str] = {}
 """(answer, check) -> what the nodes truly differ in there."""
 
 
-@pytest.mark.parametrize("answer", list(ANSWERS))
+@pytest.mark.parametrize(("desk", "answer"), PAIRS, indirect=["desk"], scope="module")
 def test_an_answer_gets_the_same_grade_as_on_the_lite_sandbox(
     desk: Desk, lite: Desk, expected: dict[str, Report], answer: str
 ) -> None:
