@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ import pytest
 from lab.drivers.base import LabSpec
 from lab.drivers.sandbox import binaries
 from lab.drivers.sandbox.driver import SandboxDriver
+from lab.drivers.sandbox.state import LabFile, StateFolder
 from lab.errors import LabError
 
 
@@ -57,7 +60,7 @@ def test_the_environment_comes_before_what_is_installed(tmp_path: Path, env: dic
     env["CKS_LAB_KUBE_APISERVER"] = str(program(tmp_path / "mine", "Kubernetes v1.35.1-rc.0"))
     found = binaries.find(environ=env)
     assert found == binaries.ControlPlane("v1.35.1-rc.0", tmp_path / "mine", place / "etcd")
-    env["CKS_LAB_ETCD"] = str(program(tmp_path / "etcd"))
+    env["CKS_LAB_ETCD"] = str(program(tmp_path / "etcd", "etcd Version: 3.6.5"))
     found = binaries.find(environ=env)
     assert found is not None
     assert found.etcd == tmp_path / "etcd"
@@ -65,7 +68,7 @@ def test_the_environment_comes_before_what_is_installed(tmp_path: Path, env: dic
 
 def test_another_etcd_goes_with_an_installed_api_server(tmp_path: Path, env: dict[str, str]) -> None:
     install(tmp_path, "v1.34.4")
-    env["CKS_LAB_ETCD"] = str(program(tmp_path / "etcd"))
+    env["CKS_LAB_ETCD"] = str(program(tmp_path / "etcd", "etcd Version: 3.6.5"))
     found = binaries.find(environ=env)
     assert found is not None
     assert (found.version, found.etcd) == ("v1.34.4", tmp_path / "etcd")
@@ -106,3 +109,31 @@ def test_a_real_api_server_that_is_not_there_is_refused_with_the_command_that_ge
         driver.create(LabSpec("one", "audit-log", apiserver="real"))
     assert "cks-lab setup" in told.value.hint
     assert driver.find() == []
+
+
+def test_a_lab_whose_real_api_server_is_gone_stays_and_says_how_to_get_it_back(tmp_path: Path) -> None:
+    state = StateFolder(tmp_path / "labs/one")
+    state.path.mkdir(parents=True)
+    gone = (str(tmp_path / "kube-apiserver"), str(tmp_path / "etcd"))
+    file = LabFile(
+        "one", "audit-log", None, "n", "a", "v1.34.3", "fast", "2026-01-01T00:00:00+00:00", None, True, "1", gone
+    )
+    state.write_lab(file)
+    driver = SandboxDriver(tmp_path / "labs")
+    assert [lab.state for lab in driver.find()] == ["stopped"]
+    with pytest.raises(LabError) as told:
+        driver.create(LabSpec("one", "audit-log"))
+    assert "v1.34.3" in told.value.message
+    assert told.value.hint == "cks-lab setup --kubernetes-version v1.34.3"
+    assert [lab.state for lab in driver.find()] == ["stopped"]
+
+
+def test_a_lab_of_a_release_without_real_api_servers_is_read(tmp_path: Path) -> None:
+    file = LabFile(
+        "one", "audit-log", None, "n", "a", "lite v1.34", "fast", "2026-01-01T00:00:00+00:00", None, True, "1"
+    )
+    told = {key: value for key, value in asdict(file).items() if key != "control_plane"}
+    (tmp_path / "lab.json").write_text(json.dumps(told))
+    read = StateFolder(tmp_path).lab()
+    assert read == file
+    assert read.lite

@@ -89,16 +89,22 @@ def find(version: str | None = None, environ: Mapping[str, str] | None = None) -
             return given
     for one in reversed(there):
         if version in (None, one.version):
-            return ControlPlane(one.version, one.apiserver, _program(etcd, ETCD_VARIABLE)) if etcd else one
+            return ControlPlane(one.version, one.apiserver, _other_etcd(etcd)) if etcd else one
     return None
 
 
 def _etcd(given: str | None, newest: ControlPlane | None) -> Path:
     if given:
-        return _program(given, ETCD_VARIABLE)
+        return _other_etcd(given)
     if newest is None:
         raise LabError(f"{APISERVER_VARIABLE} names an API server, and there is no etcd for it", f"set {ETCD_VARIABLE}")
     return newest.etcd
+
+
+def _other_etcd(given: str) -> Path:
+    path = _program(given, ETCD_VARIABLE)
+    version_of(path)
+    return path
 
 
 def _program(given: str, variable: str) -> Path:

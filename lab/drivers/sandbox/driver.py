@@ -42,6 +42,7 @@ _REAL_START_LIMIT = 180.0
 _END_LIMIT = 10.0
 _LOOK_AGAIN = 0.01
 _LOOK_AGAIN_REAL = 0.1
+_TOLD_AFTER = 5.0
 _NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 
 
@@ -176,11 +177,17 @@ class SandboxDriver:
             _await_api(state, node.api, _START_LIMIT)
         else:
             master = SandboxApi(state, "master")
-            _await_api(state, master, _REAL_START_LIMIT)
+            began = time.monotonic()
+
+            def waits(path: str) -> None:
+                waited = time.monotonic() - began
+                step(4, f"{real.version}, {path} is waited for ({waited:.0f} s; usually about 5 in all)")
+
+            _await_api(state, master, _REAL_START_LIMIT, waits=waits)
             if start is not None:
                 kubeadm.finish(master, NODE, ADDRESS, real.version)
             for path in ("/readyz", "/api/v1/namespaces/default/serviceaccounts/default"):
-                _await_api(state, node.api, _REAL_START_LIMIT, path)
+                _await_api(state, node.api, _REAL_START_LIMIT, path, waits)
         step(5)
         node.run(["kubectl", "get", "nodes"], timeout=_START_LIMIT)
 
@@ -294,9 +301,19 @@ def _lab(state: StateFolder) -> LabFile:
     return lab
 
 
-def _await_api(state: StateFolder, api: SandboxApi, limit: float, path: str = f"/api/v1/nodes/{NODE}") -> None:
-    """Wait until the API server answers, by default that it has the node. Raises LabError."""
+def _await_api(
+    state: StateFolder,
+    api: SandboxApi,
+    limit: float,
+    path: str = f"/api/v1/nodes/{NODE}",
+    waits: Callable[[str], None] | None = None,
+) -> None:
+    """Wait until the API server answers, by default that it has the node. Raises LabError.
+
+    A real one is asked less often, and `waits` is told while it takes long.
+    """
     deadline = time.monotonic() + limit
+    told = time.monotonic() + _TOLD_AFTER
     last = ""
     while time.monotonic() < deadline:
         try:
@@ -309,8 +326,10 @@ def _await_api(state: StateFolder, api: SandboxApi, limit: float, path: str = f"
         process = state.process()
         if process is None or not process.alive:
             raise LabError(f"the node {state.path.name} ended:\n{state.last_words()}", "cks-lab doctor")
+        if waits is not None and time.monotonic() > told:
+            waits(path)
         # A real one is busy with its own start, on the same cores.
-        time.sleep(_LOOK_AGAIN if limit == _START_LIMIT else _LOOK_AGAIN_REAL)
+        time.sleep(_LOOK_AGAIN if waits is None else _LOOK_AGAIN_REAL)
     raise LabError(
         f"no API server answered on {state.path.name} within {limit:g} s: {last}",
         "start it with --retain, and look with crictl ps -a and crictl logs on the node",
