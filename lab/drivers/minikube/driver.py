@@ -32,8 +32,8 @@ from .profiles import Profile, profiles, version
 
 NAME_LABEL = "name.minikube.sigs.k8s.io"
 CREATED_LABEL = "created_by.minikube.sigs.k8s.io=true"
-NEEDED = (1, 30, 0)
-"""The oldest version with `--kubernetes-version 1.34` (the patch found by itself). Source: its release notes."""
+NEEDED = (1, 31, 0)
+"""The oldest that finds the patch of `--kubernetes-version=v1.34` by itself. Source: kubernetes/minikube#16569."""
 NEEDED_MEMORY = 1800 << 20
 """Bytes that Docker must have in all, else minikube refuses. Source: minikube cmd/minikube/cmd/start_flags.go."""
 _CAPABILITIES = frozenset({"image", "kubernetes-version", "adopt"})
@@ -117,13 +117,15 @@ class MinikubeDriver(ContainerDriver):
 
     def _make(self, folder: RecordFolder, record: Record, spec: LabSpec, steps: Steps) -> None:
         self._check_free(folder, record, spec)
+        # With containerd crictl tells the arguments of what runs; with dockerd it does not.
         flags = ["--driver=docker", "--container-runtime=containerd", "--embed-certs"]
-        if spec.kubernetes_version:
-            flags.append(f"--kubernetes-version=v{spec.kubernetes_version.removeprefix('v')}")
         if spec.image:
             flags.append(f"--base-image={spec.image}")
-        # A start with other flags would write the API server's manifest anew: they are kept for the next one.
+        # A start with other flags would write the API server's manifest anew: they are kept for the next one. The
+        # version is not: that of the profile stays, where v1.34 would become another patch with another minikube.
         write_whole(folder.path / "start.json", json.dumps(flags).encode())
+        if spec.kubernetes_version:
+            flags.append(f"--kubernetes-version=v{spec.kubernetes_version.removeprefix('v')}")
         folder.log.unlink(missing_ok=True)
         reader, done = self._start(folder, record.cluster, flags, _Phases(steps).told)
         if done.exit_code:
