@@ -13,6 +13,8 @@ import pytest
 from tests.nodes import audit_log, lay, write_log
 
 ROOT = Path(__file__).parent.parent.parent
+CLUSTERS = "On a real cluster"
+"""Its commands make clusters, which `make e2e` does; here they are only understood."""
 
 
 def blocks() -> dict[str, list[str]]:
@@ -29,11 +31,23 @@ def blocks() -> dict[str, list[str]]:
     return found
 
 
+JOURNEYS = [title for title in blocks() if title != CLUSTERS]
+
+
 def test_the_readme_has_the_three_journeys() -> None:
-    assert list(blocks()) == ["A learner", "An instructor", "A script, or CI"]
+    assert JOURNEYS == ["A learner", "An instructor", "A script, or CI"]
 
 
-@pytest.mark.parametrize("journey", blocks())
+@pytest.mark.parametrize("command", blocks()[CLUSTERS])
+def test_what_makes_clusters_is_understood(command: str) -> None:
+    # Options that there are not are refused before help is given.
+    done = subprocess.run(
+        [str(Path(sys.executable).parent / "cks-lab"), *command.split()[1:], "--help"], capture_output=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr.decode()
+
+
+@pytest.mark.parametrize("journey", JOURNEYS)
 def test_a_journey_works_as_written(journey: str, tmp_path: Path, isolated_home: Path) -> None:
     solution = audit_log().solution
     write_log(lay(tmp_path / "node", solution))
