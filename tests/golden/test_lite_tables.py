@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from lab.drivers.sandbox.lite.border import Request
-from lab.drivers.sandbox.lite.cells import cells_of, duration
+from lab.drivers.sandbox.lite.cells import cells_of
+from lab.drivers.sandbox.lite.cells.words import duration
 from lab.drivers.sandbox.lite.registry import Registry
 from lab.drivers.sandbox.lite.resources import lookup, table
 from lab.drivers.sandbox.lite.tables import columns, form_of
