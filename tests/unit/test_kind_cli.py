@@ -116,6 +116,13 @@ def test_what_kind_fails_with_has_its_advice(words: str, advice: str) -> None:
     assert advice in cli.failure([words], LOG).hint
 
 
+def test_a_kubelet_that_does_not_start_on_cgroup_v1_is_told_as_such() -> None:
+    warning = "cgroup v1 is deprecated in Kubernetes and will not be supported in a future kind release"
+    failed = 'ERROR: failed to create cluster: failed to init node with kubeadm: command "docker exec" failed'
+    assert "--kubernetes-version 1.34" in cli.failure([warning, failed], LOG).hint
+    assert "cgroup" not in cli.failure([failed], LOG).hint
+
+
 def test_a_failure_without_words_names_the_log() -> None:
     error = cli.failure([], LOG)
     assert "it said nothing" in error.message

@@ -47,6 +47,10 @@ class FakeEngine:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.states: dict[str, str] = {}
+        self.cgroup = "2"
+
+    def info(self) -> EngineInfo:
+        return info(cgroup=self.cgroup)
 
     def containers(self, *labels: str) -> list[Container]:
         names = [label.partition("=")[2] for label in labels]
@@ -277,6 +281,22 @@ def test_several_control_planes_are_refused_before_anything_is_made(bench: Bench
         bench.driver.create(LabSpec("one", "audit-log", config=config))
     assert not bench.called("create")
     assert bench.left() == []
+
+
+def test_on_cgroup_v1_the_image_is_of_the_last_kubernetes_that_starts_there(bench: Bench) -> None:
+    bench.engine.cgroup = "1"
+    with pytest.raises(LabError, match="no luck"):
+        bench.driver.create(LabSpec("one", "audit-log"))
+    assert bench.called("--image kindest/node:v1.34.3")
+    with pytest.raises(LabError, match="no luck"):
+        bench.driver.create(LabSpec("one", "audit-log", kubernetes_version="1.36"))
+    assert bench.called("--image kindest/node:v1.36.1")
+
+
+def test_kind_chooses_the_image_where_nothing_is_asked_for(bench: Bench) -> None:
+    with pytest.raises(LabError, match="no luck"):
+        bench.driver.create(LabSpec("one", "audit-log"))
+    assert not bench.called("--image")
 
 
 # Adopt

@@ -38,9 +38,22 @@ done
 if [ -n "$EDITOR" ]; then
     export EDITOR; command -v vim >/dev/null || alias vim=$EDITOR; command -v vi >/dev/null || alias vi=$EDITOR
 else
-    vi() { echo "This node has no editor. Install one: apt-get update && apt-get install -y vim
-or edit a copy on your machine:  cks-lab shell -- cat FILE > copy;  cks-lab shell -- tee FILE < copy" >&2; return 127; }
-    vim() { vi; }; nano() { vi; }; edit() { vi; }
+    vi() {
+        echo "This node has no editor yet: vim is installed now, once (apt-get, a minute at most) ..." >&2
+        if timeout 100 sh -c 'export DEBIAN_FRONTEND=noninteractive; set -- -qq -o Acquire::Retries=0
+            apt-get "$@" update && apt-get "$@" install -y --no-install-recommends vim-tiny' >/dev/null 2>&1 &&
+            command -v vim.tiny >/dev/null
+        then
+            unset -f vi vim nano edit; alias vi=vim.tiny vim=vim.tiny edit=vim.tiny; export EDITOR=vim.tiny
+            vim.tiny "$@"
+        else
+            echo "It could not be installed. Edit a copy on your machine, from another terminal there:
+  cks-lab shell --lab $CKS_LAB -- cat $(readlink -m "${1:-FILE}") > copy
+  cks-lab shell --lab $CKS_LAB -- tee $(readlink -m "${1:-FILE}") < copy" >&2
+            return 127
+        fi
+    }
+    vim() { vi "$@"; }; nano() { vi "$@"; }; edit() { vi "$@"; }
 fi"""
 
 
@@ -106,7 +119,7 @@ class ContainerNode:
         """Return the command that opens the node's root shell on this terminal, or runs `command` in its place."""
         options = self._options()
         if not command:
-            options += ["--env", f"PROMPT_COMMAND={_AT_PROMPT}"]
+            options += ["--env", f"PROMPT_COMMAND={_AT_PROMPT}", "--env", f"CKS_LAB={self._lab}"]
         inner = ["sh", "-c", self._in_place, "sh", *(command or self._shell)]
         return ["sh", "-c", _ENTER, "sh", *options, self._container, *inner]
 

@@ -18,6 +18,9 @@ NEEDED = (0, 20, 0)
 """The oldest version whose flags, labels and images are those that are used here."""
 WAIT = 180
 IMAGE = "kindest/node"
+LAST_ON_CGROUP_V1 = "1.34"
+"""The last Kubernetes whose kubelet starts on cgroup v1 as kind configures it (failCgroupV1 is on from 1.35)."""
+_CGROUP_V1 = "cgroup v1 is deprecated"
 _IMAGES = ("1.31.12", "1.32.8", "1.33.4", "1.34.3", "1.35.0", "1.36.1", "1.37.0")
 """A release of each minor version that kind's releases published an image of. Source: their release notes."""
 
@@ -132,6 +135,8 @@ def failure(lines: Sequence[str], log: Path) -> LabError:
     if detail := output.removeprefix("Command Output:").strip():
         words = f"{words}: {detail}"
     hint = next((advice for sign, advice in _ADVICE if re.search(sign, text)), "")
+    if "kubeadm" in text and any(line.startswith(_CGROUP_V1) for line in plain):
+        hint = f"a kubelet of Kubernetes 1.35 or later wants cgroup v2: --kubernetes-version {LAST_ON_CGROUP_V1}"
     return LabError(f"kind made no cluster: {words[:400]}\n  all that it said: {log}", hint or f"less {log}")
 
 
@@ -153,10 +158,7 @@ _ADVICE = (
         r"could not find a log line that matches|too many open files|inotify",
         "sudo sysctl fs.inotify.max_user_watches=524288 fs.inotify.max_user_instances=512, and start again",
     ),
-    (
-        r"cgroup v1|cgroupv1|CgroupV1",
-        "from Kubernetes 1.35 on a kubelet wants cgroup v2: --kubernetes-version 1.34",
-    ),
+    (r"Delegate=yes", "https://kind.sigs.k8s.io/docs/user/rootless/ says how a Docker without root is set up"),
     (r"unknown flag|unknown apiVersion|unable to decode config|field .* not found", "kind create cluster --help"),
 )
 """What in kind's words asks for what. The first that is found counts."""

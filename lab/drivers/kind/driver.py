@@ -71,9 +71,13 @@ class KindDriver(ContainerDriver):
             raise cli.failure(lines, folder.log)
 
     def _image(self, spec: LabSpec) -> str | None:
-        if spec.image is not None or spec.kubernetes_version is None:
+        """Return the node image that is asked for; None is kind's own choice, or that of the user's config."""
+        if spec.image is not None:
             return spec.image
-        return cli.image_of(spec.kubernetes_version, self._engine().images(cli.IMAGE))
+        wanted = spec.kubernetes_version
+        if wanted is None and spec.config is None and self._engine().info().cgroup == "1":
+            wanted = cli.LAST_ON_CGROUP_V1
+        return None if wanted is None else cli.image_of(wanted, self._engine().images(cli.IMAGE))
 
     def _unmake(self, folder: RecordFolder, record: Record) -> None:
         procs.run(
