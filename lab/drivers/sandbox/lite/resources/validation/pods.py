@@ -6,9 +6,10 @@ import re
 from copy import deepcopy
 from typing import Any
 
-from ..border import Json
-from ..convert import ConvertError, parse_quantity
-from ..status import FieldError, duplicate, forbidden_field, invalid_value, not_found_value, required, unsupported
+from ...border import Json
+from ...convert import ConvertError, parse_quantity
+from ...status import FieldError, duplicate, forbidden_field, invalid_value, not_found_value, required, unsupported
+from .fields import Check, UpdateCheck
 
 _LABEL = re.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?")
 _LABEL_WORDS = (
@@ -248,3 +249,15 @@ def validate_pod_update(obj: Json, old: Json) -> list[FieldError]:
     if new == was:
         return []
     return [forbidden_field("spec", _UPDATE_WORDS)]
+
+
+def _pod(obj: Json) -> list[FieldError]:
+    return validate_pod_spec(obj["spec"], "spec", alone=True)
+
+
+CHECKS: dict[tuple[str, str], Check] = {
+    ("", "pods"): _pod,
+}
+UPDATES: dict[tuple[str, str], UpdateCheck] = {
+    ("", "pods"): validate_pod_update,
+}
