@@ -35,11 +35,14 @@ def grade_bundle(path: Path, scenario_id: str | None = None) -> Report:
     seed = _mapping(facts.get("variant")).get("seed")
     scenario = load(str(named or scenario_id), seed if isinstance(seed, int) else None)
     node = _mapping(facts.get("node"))
+    made = node.get("apiserver")
     newest = rfc3339(datetime.fromtimestamp(bundle.newest / 1e9, UTC))
+    # A server that is down cannot say what it is.
+    server = apiserver(facts) or (made if isinstance(made, str) else None)
     return _report(
         scenario,
         Evidence(bundle.files, facts),
-        NodeName(str(node.get("driver") or "bundle"), str(node.get("name") or path.name), apiserver(facts)),
+        NodeName(str(node.get("driver") or "bundle"), str(node.get("name") or path.name), server),
         str(facts.get("started") or newest),
         str(facts.get("finished") or newest),
     )

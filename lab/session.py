@@ -180,7 +180,8 @@ class Session(Labs):
         from .evidence.capture import About, capture
 
         wants = self.scenario(lab.scenario, lab.seed).wants
-        capture(node, About(lab.scenario, lab.driver, lab.node, wants.variant), wants, out, now=self._now)
+        about = About(lab.scenario, lab.driver, lab.node, wants.variant, lab.apiserver)
+        capture(node, about, wants, out, now=self._now)
         return out
 
     def grade_directory(self, root: Path, scenario_id: str, seed: int | None = None) -> Report:

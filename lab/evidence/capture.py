@@ -21,12 +21,16 @@ __all__ = ["About", "capture", "rfc3339", "utcnow"]
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """What the capture is of: it goes into the facts and from there into the report. `node` "": as it names itself."""
+    """What the capture is of: it goes into the facts and from there into the report. `node` "": as it names itself.
+
+    `apiserver`: what the node was made with, for where the server itself does not answer.
+    """
 
     scenario: str
     driver: str
     node: str
     variant: Mapping[str, object]
+    apiserver: str | None = None
 
     def task(self, wants: Wants) -> dict[str, object]:
         """Return what the collector is told (see `collector.files.collect`)."""
@@ -34,6 +38,7 @@ class About:
             "scenario": self.scenario,
             "driver": self.driver,
             "node": self.node,
+            "apiserver": self.apiserver,
             "variant": dict(self.variant),
             "policy_file": wants.policy_file,
             "log_file": wants.log_file,

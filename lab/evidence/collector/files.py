@@ -30,18 +30,20 @@ _PATHS = re.compile(rb"""(?:path|mountPath):\s*["']?(/[^\s"'#]+)|--audit-[a-z-]+
 def collect(host: Host, task: Mapping[str, Any], out: IO[bytes], now: Callable[[], datetime.datetime]) -> None:
     """Write a bundle: facts and probes first, then the files they left. Raises Unreadable.
 
-    `task`: scenario, variant, driver, node (its name), policy_file, log_file, manifests (paths); `look`: only what
-    says how far the API server has come, without probes and without what logs hold.
+    `task`: scenario, variant, driver, node (its name), apiserver (what it was made with), policy_file, log_file,
+    manifests (paths); `look`: only what says how far the API server has come, without probes and without what logs
+    hold.
     """
     started = now()
     facts = live_facts(host, task)
     archive = Archive(out)
     cut = _Taker(host, archive).all(task)
+    made = {"apiserver": task["apiserver"]} if task.get("apiserver") else {}
     head = {
         "schema": FACTS_SCHEMA,
         "scenario": task["scenario"],
         "variant": task["variant"],
-        "node": {"driver": task["driver"], "name": task["node"]},
+        "node": dict({"driver": task["driver"], "name": task["node"]}, **made),
         "started": rfc3339(started),
         "finished": rfc3339(now()),
         "cut": cut,
