@@ -401,3 +401,8 @@ def test_a_file_that_is_there_keeps_its_mode(tmp_path: Path) -> None:
     path.touch(mode=0o600)
     write_whole(path, b"a secret")
     assert (path.read_bytes(), path.stat().st_mode & 0o777) == (b"a secret", 0o600)
+
+
+def test_a_report_names_the_api_server_of_the_lab_where_the_server_itself_does_not_answer(session: Session) -> None:
+    lab = replace(session.start("audit-log"), apiserver="v1.34.4")
+    assert session.grade(lab).report.node.apiserver == "v1.34.4"
