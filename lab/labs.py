@@ -99,7 +99,8 @@ class Labs:
     def node(self, lab: Lab) -> NodeHandle:
         """Return the lab's node. Raises LabError where the lab is not up."""
         if lab.state == "stopped":
-            raise LabError(f"the lab {lab.name} is stopped", f"cks-lab start {lab.scenario} --lab {lab.name}")
+            why = f": {lab.detail}" if lab.detail else ""
+            raise LabError(f"the lab {lab.name} is stopped{why}", f"cks-lab start {lab.scenario} --lab {lab.name}")
         if lab.state == "broken":
             raise LabError(
                 f"the lab {lab.name} is broken: {lab.detail or 'its node does not answer'}",

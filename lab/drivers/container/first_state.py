@@ -31,7 +31,7 @@ _FOLDER = MANIFEST.rpartition("/")[0].lstrip("/")
 _ASIDE = "/root/cks-lab-left-behind"
 """Where what a learner left among the manifests of a cluster of somebody's own goes: it is not ours to remove."""
 _TIMEOUT = 60.0
-_READY_LIMIT = 150.0
+_READY_LIMIT = 240.0
 _CLEAR_LIMIT = 15.0
 _POLL = 0.25
 

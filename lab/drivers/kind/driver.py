@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import yaml
@@ -52,15 +53,15 @@ class KindDriver(ContainerDriver):
             record.cluster, folder.kubeconfig, image=self._image(spec), config=spec.config, retain=spec.retain
         )
         lines: list[str] = []
+        titles = self._titles(spec)
         process = procs.start(argv, stdout=procs.PIPE, stderr=procs.STDOUT, env=cli.environment(folder.kubeconfig))
         try:
-            with folder.log.open("w", encoding="utf-8") as log:
+            with _log(folder.log) as write:
                 for line in procs.lines(process):
                     lines.append(line)
-                    log.write(line + "\n")
-                    log.flush()
+                    write(line)
                     said = cli.said(line)
-                    if said is not None and said.begins and said.step in self._titles(spec):
+                    if said is not None and said.begins and said.step in titles:
                         steps.begin(said.step, said.detail)
             status = process.wait()
         finally:
@@ -98,6 +99,18 @@ class KindDriver(ContainerDriver):
         )
         folder.kubeconfig.touch(mode=0o600)
         write_whole(folder.kubeconfig, done.stdout)
+
+
+@contextmanager
+def _log(path: Path) -> Iterator[Callable[[str], None]]:
+    """Give what writes a line of the log. A disk that takes no more ends no start; what is there is kept."""
+    with path.open("wb", buffering=0) as log:
+
+        def write(line: str) -> None:
+            with suppress(OSError):
+                log.write(line.encode("utf-8", "replace") + b"\n")
+
+        yield write
 
 
 def _installed() -> str:
