@@ -1,0 +1,1 @@
+"""The minikube driver: its CLI, what it prints, and the life of its clusters."""
