@@ -59,6 +59,12 @@ same() {
         [ -f "/$1" ] && cmp -s "$1" "/$1"
     fi
 }
+own() {
+    # The kubelet looks at a folder whose mode is set, to what it was as well.
+    if [ "$(stat -c '%a %u %g' "$1")" != "$(stat -c '%a %u %g' "/$1")" ]; then
+        chown --reference="$1" "/$1"; chmod --reference="$1" "/$1"
+    fi
+}
 changed=
 if [ ! -d "/$folder" ]; then changed=yes; fi
 cd "$stage"
@@ -88,11 +94,11 @@ done
 while IFS= read -r -d '' each; do
     each=${each#./}
     if [ ! -d "/$each" ]; then rm -rf "/$each"; mkdir -p "/$each"; elif [ -z "$prune" ]; then continue; fi
-    case $each in etc/kubernetes*|root*) chown --reference="$each" "/$each"; chmod --reference="$each" "/$each" ;; esac
+    case $each in etc/kubernetes*|root*) own "$each" ;; esac
 done < <(find . -mindepth 1 -type d -print0 | sort -z)
 lay() {
     if same "$1"; then
-        [ -h "$1" ] || { chown --reference="$1" "/$1"; chmod --reference="$1" "/$1"; }
+        [ -h "$1" ] || own "$1"
         return
     fi
     if [ -d "/$1" ] && [ ! -h "/$1" ]; then rm -rf "/$1"; fi
