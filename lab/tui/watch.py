@@ -166,6 +166,9 @@ class NodeWatch:
                 return "up", ""
             return "starting", ""
         self._answered = ""
+        if done.exit_code and self._answers():
+            # crictl does not work there: which containers there are is not known, and not that there is none.
+            return "up", ""
         if not containers:
             return "absent", self._kubelet_says()
         attempt = int((containers[0].get("metadata") or {}).get("attempt") or 0)
@@ -192,6 +195,9 @@ class NodeWatch:
     def _kubelet_says(self) -> str:
         done = self._node.run(["journalctl", "-u", "kubelet", "--no-pager", "-n", "50"], timeout=_TIMEOUT)
         lines = done.text.splitlines()
+        # It also tells when the folder's own mode or owner changes, which is no trouble.
+        folder = f'config file \\"{self._manifest.rpartition("/")[0]}\\"'
+        lines = [line for line in lines if folder not in line]
         telling = [line for line in lines if "manifest" in line or "StartContainer" in line or "MountVolume" in line]
         return _said(telling[-1].strip()) if telling else ""
 

@@ -164,6 +164,7 @@ class FakeNode:
         self.last_words = ""
         self.kubelet = ""
         self.answers = True
+        self.crictl_works = True
         self.inode = 1
         self.shell = ["sh", "-c", "printf 'root@cks-control-plane:~# '; exec cat"]
 
@@ -184,6 +185,8 @@ class FakeNode:
         if argv[0] == "sh":
             path, start, limit = argv[4], int(argv[5]), int(argv[6])
             out = f"{self.inode}\n".encode() + self.files.content[path][start - 1 :][:limit]
+        elif argv[0] == "crictl" and not self.crictl_works:
+            return Completed(tuple(argv), 1, b"", b"validate service connection: connection refused\n")
         elif argv[:2] == ["crictl", "ps"]:
             out = json.dumps({"containers": self.containers}).encode()
         elif argv[:2] == ["crictl", "logs"]:

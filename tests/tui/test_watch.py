@@ -139,3 +139,26 @@ def test_a_node_is_gone_at_its_second_silence_and_can_come_back(watch: NodeWatch
     node.files.gone = None
     node.files.write(MANIFEST, b"x")
     assert states(watch) == [("up", "")]
+
+
+def test_where_crictl_does_not_answer_the_api_server_may(watch: NodeWatch, node: FakeNode) -> None:
+    node.crictl_works = False
+    assert states(watch) == [("up", "")]
+    node.answers = False
+    watch._next_api = 0.0
+    node.kubelet = "Unit kubelet.service: a manifest"
+    assert states(watch) == [("absent", "Unit kubelet.service: a manifest")]
+
+
+def test_what_the_kubelet_says_of_the_folder_itself_is_no_trouble_of_a_manifest(
+    watch: NodeWatch, node: FakeNode
+) -> None:
+    # So it does when the folder's mode or owner changes.
+    node.containers = []
+    folder = MANIFEST.rpartition("/")[0]
+    node.kubelet = (
+        'E1124 file.go:187] "Could not process manifest file" err="invalid pod: a reason"\n'
+        f'E1124 file.go:108] "Unable to process watch event" err="can\'t process config file \\"{folder}\\": '
+        f'read {folder}: is a directory"\n'
+    )
+    assert states(watch) == [("absent", "invalid pod: a reason")]
