@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
+from .applying import patch
 from .bodies import Decoded, decode
 from .bootstrap import Cluster, fresh_cluster
 from .border import ApiError, Json, Outcome, Request, UserInfo, Watch
+from .deleting import delete, delete_collection
 from .namespaces import Keeper
 from .reading import Watcher, get, key_of, list_objects, shown_as
 from .resources import ResourceType, by_kind, lookup
@@ -33,6 +35,13 @@ DEPRECATED = {
     "/componentstatuses": "v1.19+",
 }
 """Resources whose use is answered with a warning."""
+_WRITES: dict[str, Callable[[Writer, Request, ResourceType, datetime], Outcome]] = {
+    "create": Writer.create,
+    "update": Writer.update,
+    "patch": patch,
+    "delete": delete,
+    "deletecollection": delete_collection,
+}
 
 
 class Registry:
@@ -78,14 +87,7 @@ class Registry:
             return Outcome(200, get(self.store, request, kind, now))
         if request.verb == "list":
             return Outcome(200, list_objects(self.store, request, kind, now))
-        writes = {
-            "create": self._writer.create,
-            "update": self._writer.update,
-            "patch": self._writer.patch,
-            "delete": self._writer.delete,
-            "deletecollection": self._writer.delete_collection,
-        }
-        return writes[request.verb](request, kind, now)
+        return _WRITES[request.verb](self._writer, request, kind, now)
 
     def watch(self, request: Request) -> Watch:
         """Start a watch; its owner calls `close()` when the stream ends. ApiError 410: it starts too far back."""

@@ -5,8 +5,10 @@ from __future__ import annotations
 from copy import deepcopy
 from datetime import datetime
 
+from .applying import patch
 from .bodies import decode, media_type
 from .border import ApiError, Json, Outcome, Request
+from .deleting import remove
 from .patch import patched
 from .patch import read as read_patch
 from .reading import key_of, read, shown_as
@@ -47,7 +49,7 @@ class Subresources:
             obj = read(self._store, kind, request.namespace, request.name)
             return Outcome(200, form_of(request, kind, now).single(shown_as(obj, kind)))
         if request.verb == "patch":
-            return self._writer.patch(request, kind, now)
+            return patch(self._writer, request, kind, now)
         return self._writer.update(request, kind, now)
 
     def _scale(self, request: Request, kind: ResourceType, now: datetime) -> Outcome:
@@ -104,7 +106,7 @@ class Subresources:
     def _evict(self, request: Request, kind: ResourceType, now: datetime) -> Outcome:
         decoded = decode(request, kind, "policy", "v1", "Eviction")
         obj = read(self._store, kind, request.namespace, request.name)
-        self._writer.remove(request, kind, obj, decoded.object.get("deleteOptions") or {}, now)
+        remove(self._writer, request, kind, obj, decoded.object.get("deleteOptions") or {}, now)
         return Outcome(201, {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201},
                        audit_object=decoded.object)  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""Owns writes: create, update, patch and delete, in the order of checks that kube-apiserver keeps."""
+"""Owns writes of whole objects, create and update, in the order of checks that kube-apiserver keeps."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from copy import deepcopy
 from datetime import datetime
 
 from . import managed
-from . import patch as apply_patch
-from .bodies import decode, media_type, shaped
+from .bodies import decode, shaped
 from .border import ApiError, Json, Outcome, Request
 from .convert import stamp
-from .reading import Selection, key_of, read, shown_as
+from .reading import key_of, shown_as
 from .resources import ResourceType
 from .resources.conversions import to_stored
 from .resources.defaults import default
@@ -29,13 +28,15 @@ from .status import (
     not_found,
     qualified,
     quoted,
-    required,
 )
 from .store import Key, Store
 from .tables import form_of
 
 _ALPHABET = "bcdfghjklmnpqrstvwxz2456789"
-_GRACE = 30
+_CREATED_BY_UPDATE = frozenset({
+    "leases", "events", "endpoints", "limitranges", "roles", "rolebindings", "clusterroles", "clusterrolebindings",
+})  # fmt: skip
+_STATUS_PARTS = frozenset({"status", "approval", "binding", "finalize"})
 
 
 class Writer:
@@ -43,7 +44,7 @@ class Writer:
 
     def __init__(self, store: Store, after: Callable[[Key, datetime], None]) -> None:
         self.store = store
-        self._after = after
+        self.after = after
 
     # create
 
@@ -52,7 +53,7 @@ class Writer:
         decoded = decode(request, kind)
         obj = decoded.object
         default(kind, obj)
-        audit = deepcopy(_ordered(kind, obj))
+        audit = deepcopy(ordered(kind, obj))
         try:
             _settle_namespace(request, kind, obj)
             made = self._create(request, kind, obj, now)
@@ -74,20 +75,17 @@ class Writer:
     def _create(self, request: Request, kind: ResourceType, obj: Json, now: datetime) -> Json:
         meta = obj["metadata"]
         if kind.namespaced:
-            self._check_namespace(request, kind, meta.get("name", ""))
+            self.check_namespace(request, kind, meta.get("name", ""))
         if not meta.get("name") and meta.get("generateName"):
             meta["name"] = self._generated(kind, meta)
         for field in ("selfLink", "deletionTimestamp", "deletionGracePeriodSeconds"):
             meta.pop(field, None)
         if meta.pop("resourceVersion", "") not in ("", "0"):
             raise failure(400, "BadRequest", "resourceVersion should not be set on objects to be created")
-        meta["uid"] = str(uuid.uuid4())
-        meta["creationTimestamp"] = stamp(now)
         meta.pop("generation", None)
-        if kind.name in GENERATIONS:
-            meta["generation"] = 1
+        mark_new(kind, meta, now)
         entries = managed.updated(
-            kind.schema, None, _without_status(kind, obj), [], _manager(request), kind.api_version, "", now
+            kind.schema, None, _without_status(kind, obj), [], request.field_manager, kind.api_version, "", now
         )
         prepare_create(Strategy(self.store, kind, now), obj)
         errors = validate_name(kind, meta) + validate_create(kind, obj)
@@ -96,8 +94,8 @@ class Writer:
         key = key_of(kind, meta.get("namespace", ""), meta["name"])
         if self.store.exists(key):
             raise already_exists(kind.group, kind.name, meta["name"])
-        obj = _ordered(kind, obj)
-        return self._keep(request, kind, key, obj, entries, now)
+        obj = ordered(kind, obj)
+        return self.keep(request, kind, key, obj, entries, now)
 
     def _generated(self, kind: ResourceType, meta: Json) -> str:
         for _ in range(8):
@@ -106,7 +104,8 @@ class Writer:
                 break
         return str(name)
 
-    def _check_namespace(self, request: Request, kind: ResourceType, name: str) -> None:
+    def check_namespace(self, request: Request, kind: ResourceType, name: str) -> None:
+        """Refuse what is to be created in a namespace that is not there, or on its way out."""
         namespace = self.store.get(Key("/namespaces", "", request.namespace))
         if namespace is None:
             raise not_found("", "namespaces", request.namespace)
@@ -122,14 +121,11 @@ class Writer:
 
     def seed(self, kind: ResourceType, key: Key, obj: Json, manager: str, now: datetime) -> Json:
         """Keep an object of the cluster's own with its status, unchecked; return it."""
-        made = _ordered(kind, obj)
+        made = ordered(kind, obj)
         default(kind, made)
         status = made.get("status")
         meta = made["metadata"]
-        meta["uid"] = str(uuid.uuid4())
-        meta["creationTimestamp"] = stamp(now)
-        if kind.name in GENERATIONS:
-            meta["generation"] = 1
+        mark_new(kind, meta, now)
         entries = managed.updated(
             kind.schema, None, _without_status(kind, made), [], manager, kind.api_version, "", now
         )
@@ -139,9 +135,9 @@ class Writer:
         if entries:
             meta["managedFields"] = entries
         meta["resourceVersion"] = "0"
-        stored = to_stored(_ordered(kind, made), kind)
+        stored = to_stored(ordered(kind, made), kind)
         self.store.put(key, stored)
-        self._after(key, now)
+        self.after(key, now)
         return stored
 
     # update
@@ -151,7 +147,7 @@ class Writer:
         decoded = decode(request, kind)
         obj = decoded.object
         default(kind, obj)
-        audit = deepcopy(_ordered(kind, obj))
+        audit = deepcopy(ordered(kind, obj))
         outcome = self._rewritten(request, kind, obj, audit, now)
         outcome.warnings = decoded.warnings
         return outcome
@@ -164,9 +160,7 @@ class Writer:
             if meta.get("name", "") != request.name:
                 if not meta.get("name"):
                     raise bad_request("name must be provided")
-                raise bad_request(
-                    f"the name of the object ({meta['name']}) does not match the name on the URL ({request.name})"
-                )
+                raise misnamed(meta["name"], request)
             key = key_of(kind, request.namespace, request.name)
             old = self.store.get(key)
             if old is None:
@@ -215,235 +209,48 @@ class Writer:
         errors = validate_update(kind, obj, old, part)
         if errors:
             raise invalid(kind.group, kind.kind, key.name, errors)
-        obj = _ordered(kind, obj)
+        obj = ordered(kind, obj)
         if entries is None:
             reset = given_entries is not None and given_entries == [{}]
             entries = managed.updated(
-                kind.schema, old, obj, [] if reset else old_entries, _manager(request), kind.api_version, part, now
+                kind.schema, old, obj, [] if reset else old_entries, request.field_manager, kind.api_version, part, now
             )
         if kind.name in GENERATIONS and _desired(obj) != _desired(old) and part not in _STATUS_PARTS:
             obj["metadata"]["generation"] = was.get("generation", 0) + 1
         if _same(obj, old) and managed.same(entries, old_entries):
             return old
-        return self._keep(request, kind, key, obj, entries, now)
+        return self.keep(request, kind, key, obj, entries, now)
 
-    def _keep(
+    def keep(
         self, request: Request, kind: ResourceType, key: Key, obj: Json, entries: list[Json], now: datetime
     ) -> Json:
+        """Store an object that is checked, unless it is a dry run or the last finalizer went; return it."""
         if entries:
             obj["metadata"]["managedFields"] = entries
         else:
             obj["metadata"].pop("managedFields", None)
         meta = obj["metadata"]
         if request.dry_run:
-            return _ordered(kind, obj)
+            return ordered(kind, obj)
         if meta.get("deletionTimestamp") and not meta.get("finalizers") and not _held(obj):
             gone = self.store.delete(key)
-            self._after(key, now)
+            self.after(key, now)
             return {
                 **obj,
                 "metadata": {**meta, **({"resourceVersion": gone["metadata"]["resourceVersion"]} if gone else {})},
             }
         meta["resourceVersion"] = "0"  # keeps its place among the fields; the store puts the real one there
-        obj = _ordered(kind, obj)
+        obj = ordered(kind, obj)
         stored = to_stored(obj, kind)
         self.store.put(key, stored)
         obj["metadata"]["resourceVersion"] = stored["metadata"]["resourceVersion"]
-        self._after(key, now)
-        return _ordered(kind, obj)
-
-    # patch
-
-    def patch(self, request: Request, kind: ResourceType, now: datetime) -> Outcome:
-        """Answer a patch: JSON, merge, strategic merge, or apply."""
-        if media_type(request) == "application/apply-patch+yaml":
-            return self._apply(request, kind, now)
-        key = key_of(kind, request.namespace, request.name)
-        old = self.store.get(key)
-        document = apply_patch.read(request)
-        warnings: list[str] = []
-        try:
-            if old is None:
-                raise not_found(kind.group, kind.name, request.name)
-            shown = shown_as(old, kind)
-            decoded = apply_patch.patched(request, document, shown, kind.schema, (kind.group, kind.version, kind.kind))
-            obj, warnings = decoded.object, decoded.warnings
-            if obj["metadata"].get("name") != request.name:
-                raise bad_request(
-                    f"the name of the object ({obj['metadata'].get('name', '')}) does not match the name on the URL "
-                    f"({request.name})"
-                )
-            default(kind, obj)
-            made = self.replace(request, kind, key, shown, obj, now)
-        except ApiError as error:
-            error.audit_object, error.warnings = document, warnings
-            raise
-        return Outcome(
-            200, form_of(request, kind, now).single(shown_as(made, kind)), audit_object=document, warnings=warnings
-        )
-
-    def _apply(self, request: Request, kind: ResourceType, now: datetime) -> Outcome:
-        config = apply_patch.read_apply(request)
-        given = config.get("metadata")
-        meta: Json = given if isinstance(given, dict) else {}
-        config["metadata"] = meta
-        manager = request.param("fieldManager")
-        if not manager:
-            raise invalid("meta.k8s.io", "PatchOptions", "", [required("fieldManager", "is required for apply patch")])
-        try:
-            if meta.get("name", request.name) != request.name:
-                raise bad_request(
-                    f"the name of the object ({meta['name']}) does not match the name on the URL ({request.name})"
-                )
-            if not config.get("kind") or not config.get("apiVersion"):
-                raise bad_request("invalid object type: apiVersion and kind must be set")
-            if meta.get("managedFields"):
-                raise bad_request("metadata.managedFields must be nil")
-            meta["name"] = request.name
-            if kind.namespaced:
-                meta.setdefault("namespace", request.namespace)
-            decoded = shaped(
-                deepcopy(config), request.param("fieldValidation", "Warn"), (kind.group, kind.version, kind.kind)
-            )
-            key = key_of(kind, request.namespace, request.name)
-            old = self.store.get(key)
-            force = request.param("force") in ("true", "1")
-            part = request.subresource
-            if old is None:
-                if part:
-                    raise not_found(kind.group, kind.name, request.name)
-                entries = managed.applied(
-                    kind.schema, None, config, [], manager, kind.api_version, part, now, force=force
-                ).entries
-                obj = decoded.object
-                default(kind, obj)
-                self._check_namespace(request, kind, request.name) if kind.namespaced else None
-                made, code = self._create_applied(request, kind, key, obj, entries, now), 201
-            else:
-                shown = shown_as(old, kind)
-                merged = managed.applied(
-                    kind.schema, shown, config, shown["metadata"].get("managedFields") or [], manager, kind.api_version,
-                    part, now, force=force,
-                )  # fmt: skip
-                obj = shaped(merged.object, "Ignore", (kind.group, kind.version, kind.kind)).object
-                default(kind, obj)
-                made, code = self.replace(request, kind, key, shown, obj, now, entries=merged.entries), 200
-        except ApiError as error:
-            error.audit_object = config
-            raise
-        return Outcome(
-            code, form_of(request, kind, now).single(shown_as(made, kind)),
-            audit_object=apply_patch.read_apply(request), warnings=decoded.warnings,
-        )  # fmt: skip
-
-    def _create_applied(
-        self, request: Request, kind: ResourceType, key: Key, obj: Json, entries: list[Json], now: datetime
-    ) -> Json:
-        meta = obj["metadata"]
-        meta["uid"] = str(uuid.uuid4())
-        meta["creationTimestamp"] = stamp(now)
-        if kind.name in GENERATIONS:
-            meta["generation"] = 1
-        prepare_create(Strategy(self.store, kind, now), obj)
-        errors = validate_name(kind, meta) + validate_create(kind, obj)
-        if errors:
-            raise invalid(kind.group, kind.kind, meta["name"], errors)
-        return self._keep(request, kind, key, _ordered(kind, obj), entries, now)
-
-    # delete
-
-    def delete(self, request: Request, kind: ResourceType, now: datetime) -> Outcome:
-        """Answer a delete."""
-        options, audit = _delete_options(request)
-        try:
-            obj = read(self.store, kind, request.namespace, request.name)
-            _check_preconditions(kind, obj, options)
-            gone, whole = self.remove(request, kind, obj, options, now)
-        except ApiError as error:
-            error.audit_object = audit
-            raise
-        if whole and kind.name not in _ANSWERED_WHOLE:
-            details: Json = {"name": request.name}
-            if kind.group:
-                details["group"] = kind.group
-            details |= {"kind": kind.name, "uid": obj["metadata"]["uid"]}
-            answer: Json = {
-                "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details,
-            }  # fmt: skip
-            return Outcome(200, answer, audit_object=audit)
-        return Outcome(200, form_of(request, kind, now).single(shown_as(gone, kind)), audit_object=audit)
-
-    def remove(
-        self, request: Request, kind: ResourceType, obj: Json, options: Json, now: datetime
-    ) -> tuple[Json, bool]:
-        """Delete an object, or mark it where something holds it; return it, and whether it is gone."""
-        meta = obj["metadata"]
-        key = key_of(kind, meta.get("namespace", ""), meta["name"])
-        dry_run = request.dry_run or "All" in (options.get("dryRun") or ())
-        finalizers = [f for f in meta.get("finalizers") or [] if f not in ("orphan", "foregroundDeletion")]
-        if kind.name == "namespaces" and not kind.group:
-            if meta.get("deletionTimestamp"):
-                return obj, False
-            meta["deletionTimestamp"] = stamp(now)
-            obj.setdefault("status", {})["phase"] = "Terminating"
-            if dry_run:
-                return obj, False
-            obj = _ordered(kind, obj)
-            self.store.put(key, obj)
-            self._after(key, now)
-            return obj, False
-        if finalizers:
-            if not meta.get("deletionTimestamp"):
-                meta["deletionTimestamp"] = stamp(now)
-                meta["deletionGracePeriodSeconds"] = 0
-                if meta.get("generation"):
-                    meta["generation"] += 1
-                obj = _ordered(kind, obj)
-                if not dry_run:
-                    self.store.put(key, obj)
-            return obj, False
-        if kind.name == "pods" and not kind.group:
-            meta["deletionTimestamp"] = stamp(now)
-            meta["deletionGracePeriodSeconds"] = 0
-            meta["generation"] = meta.get("generation", 0) + 1
-            obj = _ordered(kind, obj)
-        if dry_run:
-            return obj, True
-        gone = self.store.delete(key)
-        self._after(key, now)
-        if gone and kind.name != "pods":
-            obj["metadata"]["resourceVersion"] = gone["metadata"]["resourceVersion"]
-        return obj, True
-
-    def delete_collection(self, request: Request, kind: ResourceType, now: datetime) -> Outcome:
-        """Answer a deletecollection."""
-        options, audit = _delete_options(request)
-        selection = Selection(request, kind)
-        gone = []
-        for key in selection.keys(self.store):
-            obj = self.store.get(key)
-            if obj is not None and selection.matches(obj):
-                gone.append(shown_as(self.remove(request, kind, obj, options, now)[0], kind))
-        meta: Json = {"resourceVersion": str(self.store.revision)}
-        return Outcome(200, form_of(request, kind, now).page(gone, meta), audit_object=audit)
-
-
-_CREATED_BY_UPDATE = frozenset({
-    "leases", "events", "endpoints", "limitranges", "roles", "rolebindings", "clusterroles", "clusterrolebindings",
-})  # fmt: skip
-_ANSWERED_WHOLE = frozenset({"pods", "namespaces", "serviceaccounts", "services", "persistentvolumes",
-                             "persistentvolumeclaims", "podtemplates", "resourcequotas", "customresourcedefinitions",
-                             "storageclasses", "volumeattachments", "csinodes"})  # fmt: skip
-_STATUS_PARTS = frozenset({"status", "approval", "binding", "finalize"})
+        self.after(key, now)
+        return ordered(kind, obj)
 
 
 def _without_status(kind: ResourceType, obj: Json) -> Json:
     """Return what a writer of the object itself owns: not its status, where that is written apart."""
     return {k: v for k, v in obj.items() if k != "status"} if "status" in kind.subresources else obj
-
-
-def _manager(request: Request) -> str:
-    return request.field_manager
 
 
 def _settle_namespace(request: Request, kind: ResourceType, obj: Json) -> None:
@@ -479,32 +286,19 @@ def _held(obj: Json) -> bool:
     return obj["kind"] == "Namespace" and bool(obj.get("spec", {}).get("finalizers"))
 
 
-def _ordered(kind: ResourceType, obj: Json) -> Json:
+def mark_new(kind: ResourceType, meta: Json, now: datetime) -> None:
+    """Give a new object's metadata what the server decides."""
+    meta["uid"] = str(uuid.uuid4())
+    meta["creationTimestamp"] = stamp(now)
+    if kind.name in GENERATIONS:
+        meta["generation"] = 1
+
+
+def misnamed(name: str, request: Request) -> ApiError:
+    """Return the refusal of an object whose name is not the one asked for."""
+    return bad_request(f"the name of the object ({name}) does not match the name on the URL ({request.name})")
+
+
+def ordered(kind: ResourceType, obj: Json) -> Json:
+    """Return an object with its fields as the API server writes them."""
     return shaped(obj, "Ignore", (kind.group, kind.version, kind.kind)).object
-
-
-def _delete_options(request: Request) -> tuple[Json, Json | None]:
-    """Return the options of a delete, and their audited form (None without a body)."""
-    if not request.body:
-        options: Json = {}
-        if request.param("propagationPolicy"):
-            options["propagationPolicy"] = request.param("propagationPolicy")
-        if request.param("gracePeriodSeconds"):
-            options["gracePeriodSeconds"] = int(request.param("gracePeriodSeconds"))
-        return options, None
-    from .resources.deletion import read_options
-
-    options = read_options(request)
-    audit = {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/__internal"}
-    return options, {**audit, **{k: v for k, v in options.items() if k not in ("kind", "apiVersion")}}
-
-
-def _check_preconditions(kind: ResourceType, obj: Json, options: Json) -> None:
-    wanted = options.get("preconditions") or {}
-    meta = obj["metadata"]
-    for field, label in (("uid", "UID"), ("resourceVersion", "ResourceVersion")):
-        if wanted.get(field) and wanted[field] != meta[field]:
-            text = (
-                f"Precondition failed: {label} in precondition: {wanted[field]}, {label} in object meta: {meta[field]}"
-            )
-            raise conflict(kind.group, kind.name, meta["name"], text)
