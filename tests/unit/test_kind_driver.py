@@ -326,6 +326,30 @@ def test_a_cluster_that_does_not_run_is_not_adopted(bench: Bench) -> None:
     assert (bench.there / "mine").exists()
 
 
+def test_an_adoption_that_was_cut_off_before_anything_was_laid_is_forgotten(bench: Bench) -> None:
+    bench.record("one", cluster="mine", container="id-mine", containers=("id-mine",), adopted=True, ready=False)
+    bench.foreign("mine")
+    first = bench.home.data / "clusters" / "one" / "first"
+    first.mkdir()
+    (first / "files.tar").touch()
+    bench.driver.destroy(bench.driver.find()[0])
+    assert bench.left() == []
+    assert (bench.there / "mine").exists()
+
+
+def test_an_adopted_cluster_that_does_not_run_keeps_its_record_until_it_got_back_what_it_had(bench: Bench) -> None:
+    bench.record("one", cluster="mine", container="id-mine", containers=("id-mine",), adopted=True)
+    bench.foreign("mine")
+    bench.engine.states["mine"] = "exited"
+    first = bench.home.data / "clusters" / "one" / "first"
+    first.mkdir()
+    (first / "state.json").write_text("{}")
+    with pytest.raises(LabError, match="cannot be put back") as error:
+        bench.driver.destroy(bench.driver.find()[0])
+    assert "docker start mine-control-plane" in error.value.hint
+    assert bench.left() == ["one"]
+
+
 # Remove
 
 

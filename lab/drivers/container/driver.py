@@ -316,7 +316,8 @@ class ContainerDriver(ABC):
         folder.remove()
 
     def _give_back(self, folder: RecordFolder, record: Record) -> None:
-        if record.container is None or not folder.first.is_dir():
+        first = FirstState(folder.first, record.name)
+        if record.container is None or not first.kept:
             return
         container = self._engine().container(record.container)
         if container is None:
@@ -327,7 +328,7 @@ class ContainerDriver(ABC):
                 f"{self._start_command(record.cluster, container)}, then: cks-lab stop --lab {record.name}",
             )
         node = self._node(folder, record)
-        if FirstState(folder.first, record.name).lay(node, Overlay(), container.address):
+        if first.lay(node, Overlay(), container.address):
             # What of it does not come back is not ours to hold on to.
             with contextlib.suppress(LabError):
                 await_api(node, record.name, limit=WAKE_LIMIT)

@@ -130,6 +130,11 @@ class FirstState:
         self._lab = lab
 
     @property
+    def kept(self) -> bool:
+        """Whether it was kept: nothing is laid before."""
+        return (self._folder / "state.json").exists()
+
+    @property
     def _tar(self) -> Path:
         return self._folder / "files.tar"
 
