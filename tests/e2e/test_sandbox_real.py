@@ -134,14 +134,28 @@ def test_a_wrong_flag_ends_the_server_in_its_own_words_and_its_repair_brings_it_
 
     until(crashed, "the server crashes over and over")
     words = 'invalid argument "7d" for "--audit-log-maxage" flag'
-    assert words in desk.sh("cat /var/log/pods/kube-system_kube-apiserver*/*/*.log")
-    assert words in desk.sh("crictl logs $(crictl ps -aq --name kube-apiserver | tail -n 1) 2>&1")
-    ended = json.loads(desk.sh("crictl inspect $(crictl ps -aq --state exited --name kube-apiserver | tail -n 1)"))
-    assert ended["status"]["exitCode"] == 1
+    newest = "$(crictl ps -aq --state exited --name kube-apiserver | head -n 1)"
+
+    def said(script: str) -> str:
+        # A container and its log go when the one after the next one comes.
+        done = desk.node.run(["sh", "-c", script], timeout=60)
+        return done.text if done.exit_code == 0 else ""
+
+    until(lambda: words in said("cat /var/log/pods/kube-system_kube-apiserver*/*/*.log"), "its log holds its words")
+    until(lambda: words in said(f"crictl logs {newest} 2>&1"), "crictl logs shows its words")
+    until(lambda: '"exitCode": 1,' in said(f"crictl inspect {newest}"), "it ended with 1")
     until(lambda: "CrashLoopBackOff" in desk.sh("journalctl -u kubelet"), "the kubelet says so")
     assert not desk.ready()
     desk.write(desk.manifest)
     until(desk.ready, "the repaired server answers")
+
+
+def test_a_server_of_a_poor_user_ends_as_on_a_node_where_files_are_others(desk: Desk) -> None:
+    desk.write(desk.manifest.replace("  securityContext:\n", "  securityContext:\n    runAsUser: 64999\n"))
+    words = "open /etc/kubernetes/pki/sa.key: permission denied"
+    until(lambda: words in desk.sh("cat /var/log/pods/kube-system_kube-apiserver*/*/*.log || :"), "it may not read")
+    desk.write(desk.manifest)
+    until(desk.ready, "root's server answers")
 
 
 def test_a_copy_in_the_manifests_folder_takes_the_edit_back(desk: Desk) -> None:

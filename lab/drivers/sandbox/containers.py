@@ -325,7 +325,7 @@ def _container(container: _Container, inside: _Inside, told: int, out: int, err:
         os.write(told, f"error {programs.start_error(str(error))}\n".encode())
         os._exit(START_ERROR)
     if inside.executable:
-        programs.execute(inside.executable, container.argv, spec.memory_limit)
+        programs.execute(inside.executable, container.argv, memory_limit=spec.memory_limit, user=spec.run_as_user)
     programs.run(container.program, container.argv, stands_in=inside.stands_in)
 
 

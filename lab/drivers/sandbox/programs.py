@@ -68,16 +68,32 @@ def command(spec: ContainerSpec) -> tuple[str, tuple[str, ...]]:
     raise start_error(f'exec: "{asked}": executable file not found in $PATH')
 
 
-def execute(path: str, argv: Sequence[str], memory_limit: int) -> NoReturn:
-    """Become a real program. `memory_limit` in bytes; 0 is none."""
-    if os.path.basename(path) == _SERVER and 0 < memory_limit < LEAST_MEMORY:
-        # There are no cgroups here to do it: a real one gets as far as its first requests.
-        os._exit(128 + signal.SIGKILL)
+def execute(path: str, argv: Sequence[str], *, memory_limit: int, user: int) -> NoReturn:
+    """Become a real program. `memory_limit` in bytes and the number of the `user`; 0 is none, and root."""
+    if os.path.basename(path) == _SERVER:
+        if user:
+            _as_user(user, argv)
+        if 0 < memory_limit < LEAST_MEMORY:
+            # There are no cgroups here to do it: a real one gets as far as its first requests.
+            os._exit(128 + signal.SIGKILL)
     try:
         os.execv(path, [*argv])
     except OSError as error:
         print(f"{argv[0]}: {path}: {error.strerror}; cks-lab doctor", file=sys.stderr, flush=True)
     os._exit(START_ERROR)
+
+
+def _as_user(user: int, argv: Sequence[str]) -> None:
+    """End as an API server of that user does, where it may not read its files: no process here can be another user."""
+    from .lite.files import RUN_AS
+    from .lite.server import refusal
+
+    os.environ[RUN_AS] = str(user)
+    refused = refusal([_SERVER, *argv[1:]])
+    del os.environ[RUN_AS]
+    if refused is not None:
+        print(refused[1], end="", file=sys.stderr, flush=True)
+        os._exit(refused[0])
 
 
 def run(program: str, argv: Sequence[str], *, stands_in: bool = False) -> NoReturn:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import hashlib
+import io
 import os
 import signal
 import socket
@@ -162,8 +163,44 @@ class Server:
             self.sink.close()
 
 
+def refusal(argv: Sequence[str]) -> tuple[int, str] | None:
+    """Return the exit status and the words of a server that cannot read its files, None where it would listen.
+
+    For a real one whose container is another user's: on a node with a single user only this can tell (see `files`).
+    """
+    said = io.StringIO()
+    klog = Klog(said)
+    try:
+        flags = parse_flags(argv)
+        if flags.help or flags.print_version is not None:
+            return None
+        _before_listening(flags, klog)
+        _, _, sink = _from_files(flags, klog)
+    except FlagError:
+        # It will say so itself.
+        return None
+    except StartError as error:
+        klog.structured("E", "run.go:72", "command failed", err=str(error))
+        return 1, said.getvalue()
+    if sink is not None:
+        sink.close()
+    return None
+
+
 def start(flags: Flags, klog: Klog) -> Server:
     """Get everything ready that a server needs, in the real one's order. Raises StartError."""
+    tokens = _before_listening(flags, klog)
+    listener = _listen(flags)
+    context, policy, sink = _from_files(flags, klog)
+    try:
+        peers.check_peers(flags, klog)
+    except peers.PeerError as error:
+        raise StartError(str(error), fatal=isinstance(error, peers.EtcdError)) from None
+    return _assemble(flags, klog, tokens, listener, context, policy, sink)
+
+
+def _before_listening(flags: Flags, klog: Klog) -> Tokens:
+    """Do what comes before the port is taken. Raises StartError."""
     wrong_range = cluster_range_error(flags)
     if wrong_range is not None:
         raise StartError(wrong_range)
@@ -179,8 +216,12 @@ def start(flags: Flags, klog: Klog) -> Server:
         raise StartError(aggregate(wrong))
     klog.info("server.go:150", f"Version: {GIT_VERSION}")
     klog.info("server.go:152", '"Golang settings" GOGC="" GOMAXPROCS="" GOTRACEBACK=""')
+    return tokens
+
+
+def _from_files(flags: Flags, klog: Klog) -> tuple[ssl.SSLContext, Policy | None, LogSink | None]:
+    """Read and open what the flags name. Raises StartError."""
     try:
-        listener = _listen(flags)
         context = tls.server_context(
             flags.get("tls-cert-file"), flags.get("tls-private-key-file"), flags.get("client-ca-file")
         )
@@ -191,10 +232,9 @@ def start(flags: Flags, klog: Klog) -> Server:
     sink = _sink(flags, klog, policy)
     try:
         peers.check_files(AFTER_LOG[:1], flags)
-        peers.check_peers(flags, klog)
     except peers.PeerError as error:
         raise StartError(str(error), fatal=isinstance(error, peers.EtcdError)) from None
-    return _assemble(flags, klog, tokens, listener, context, policy, sink)
+    return context, policy, sink
 
 
 def _assemble(
