@@ -37,6 +37,8 @@ _NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 _KUBECTL_LIMIT = 60.0
 WAKE_LIMIT = 60.0
 _LOOK_TIMEOUT = 5.0
+_WORK_TIMEOUT = 60.0
+"""Seconds for an answer of Docker: to a look at what there is, and where it has to do something."""
 
 
 class ContainerDriver(ABC):
@@ -60,7 +62,7 @@ class ContainerDriver(ABC):
         folder = (home or Home.of()).data / "clusters"
         self._records = Records(folder, self.name)
         self._connect = engine
-        self._engine_held: Engine | None = None
+        self._engines: dict[float, Engine] = {}
         self._now = now
         self._nodes: dict[str, ContainerNode] = {}
 
@@ -347,10 +349,11 @@ class ContainerDriver(ABC):
 
     # What is known.
 
-    def _engine(self, timeout: float = 60.0) -> Engine:
-        if self._engine_held is None:
-            self._engine_held = self._connect(timeout)
-        return self._engine_held
+    def _engine(self, timeout: float = _WORK_TIMEOUT) -> Engine:
+        """Return Docker, with so many seconds for each answer. Raises LabError."""
+        if timeout not in self._engines:
+            self._engines[timeout] = self._connect(timeout)
+        return self._engines[timeout]
 
     def _known(self, lab: Lab) -> tuple[RecordFolder, Record]:
         folder = self._records.folder(lab.name)
