@@ -377,9 +377,17 @@ def test_ctrl_c_during_a_start_cleans_up_and_ends_with_130() -> None:
     assert "Traceback" not in err
 
 
-def test_ctrl_c_while_a_library_evaluates_source_text_ends_with_130_too() -> None:
-    code = "import sys, lab.cli.run as r, lab.cli as c; sys.argv = ['cks-lab', 'list']\n"
-    code += "def stopped(root, args): exec('raise KeyboardInterrupt')\n"
-    code += "r._invoke = stopped; c.main()"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=SECONDS)
-    assert (done.returncode, done.stderr.splitlines()[1]) == (130, "Interrupted.")
+def test_ctrl_c_while_a_library_evaluates_source_text_ends_with_130_too(tmp_path: Path) -> None:
+    (tmp_path / "stopped.py").write_text(
+        "import lab.cli, lab.cli.run\n"
+        "def stopped(args):\n"
+        "    try:\n"
+        "        exec('raise KeyboardInterrupt')\n"
+        "    except KeyboardInterrupt:\n"
+        "        return 130\n"
+        "lab.cli.run.run = stopped\n"
+        "lab.cli.main()\n"
+    )
+    argv = [sys.executable, "-m", "stopped"]
+    done = subprocess.run(argv, timeout=SECONDS, env={**os.environ, "PYTHONPATH": str(tmp_path)})
+    assert done.returncode == 130
