@@ -83,7 +83,7 @@ def list_(form: str) -> int:
     help="real: the kubelet waits as long as a real one.",
 )
 @click.option("--image", metavar="IMAGE", help="kind, minikube: the node's image.")
-@click.option("--kubernetes-version", metavar="V", help="kind, minikube: 1.34 or v1.34.4; default: the newest it has.")
+@click.option("--kubernetes-version", metavar="V", help="1.34 or v1.34.4; default: the newest there is.")
 @click.option(
     "--config", type=GivenPath(exists=True, dir_okay=False, path_type=Path), help="kind: its own config file."
 )

@@ -48,6 +48,9 @@ def test_the_newest_version_counts_by_its_numbers(tmp_path: Path, env: dict[str,
     assert asked is not None
     assert asked.apiserver == binaries.folder(tmp_path / "cache") / "v1.34.4/kube-apiserver"
     assert binaries.find("v1.33.0", environ=env) is None
+    for given, found_version in (("1.34", "v1.34.10"), ("v1.9", "v1.9.12"), ("1.9.12", "v1.9.12"), ("1.3", None)):
+        some = binaries.find(given, environ=env)
+        assert (some.version if some else None) == found_version
 
 
 def test_half_a_version_is_none(tmp_path: Path, env: dict[str, str]) -> None:
@@ -108,6 +111,17 @@ def test_a_real_api_server_that_is_not_there_is_refused_with_the_command_that_ge
     with pytest.raises(LabError) as told:
         driver.create(LabSpec("one", "audit-log", apiserver="real"))
     assert "cks-lab setup" in told.value.hint
+    assert driver.find() == []
+
+
+@pytest.mark.parametrize(
+    ("apiserver", "hint"), [("auto", "cks-lab setup --kubernetes-version 1.33"), ("lite", "leave out")]
+)
+def test_a_version_that_is_not_there_is_refused(tmp_path: Path, apiserver: str, hint: str) -> None:
+    driver = SandboxDriver(tmp_path / "labs")
+    with pytest.raises(LabError) as told:
+        driver.create(LabSpec("one", "audit-log", apiserver=apiserver, kubernetes_version="1.33"))
+    assert told.value.hint.startswith(hint)
     assert driver.find() == []
 
 

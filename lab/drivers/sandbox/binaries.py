@@ -76,7 +76,8 @@ def at(version: str, apiserver: str, etcd: str) -> ControlPlane | None:
 def find(version: str | None = None, environ: Mapping[str, str] | None = None) -> ControlPlane | None:
     """Return the real control plane to use: of that version, else the environment's, else the newest installed.
 
-    None where there is none. Raises LabError where the environment names something that is not what it says.
+    `version`: "v1.34.4", or "1.34" for any of it. None where there is none. Raises LabError where the environment
+    names something that is not what it says.
     """
     env = os.environ if environ is None else environ
     there = installed(Home.of(env).cache)
@@ -85,10 +86,10 @@ def find(version: str | None = None, environ: Mapping[str, str] | None = None) -
     if apiserver:
         server = _program(apiserver, APISERVER_VARIABLE)
         given = ControlPlane(version_of(server), server, _etcd(etcd, newest))
-        if version in (None, given.version):
+        if _is(given.version, version):
             return given
     for one in reversed(there):
-        if version in (None, one.version):
+        if _is(one.version, version):
             return ControlPlane(one.version, one.apiserver, _other_etcd(etcd)) if etcd else one
     return None
 
@@ -99,6 +100,13 @@ def _etcd(given: str | None, newest: ControlPlane | None) -> Path:
     if newest is None:
         raise LabError(f"{APISERVER_VARIABLE} names an API server, and there is no etcd for it", f"set {ETCD_VARIABLE}")
     return newest.etcd
+
+
+def _is(version: str, wanted: str | None) -> bool:
+    if wanted is None:
+        return True
+    wanted = "v" + wanted.removeprefix("v")
+    return version == wanted or version.startswith(wanted + ".")
 
 
 def _other_etcd(given: str) -> Path:

@@ -270,9 +270,18 @@ def _empty(state: StateFolder) -> None:
 
 def _real(spec: LabSpec) -> ControlPlane | None:
     """Return the real API server that a new lab gets, None for the lite one. Raises LabError."""
+    wanted = spec.kubernetes_version
     if spec.apiserver == "lite":
+        if wanted is not None:
+            raise LabError(
+                "the lite API server is of one version only", "leave out --kubernetes-version, or --apiserver"
+            )
         return None
-    found = binaries.find()
+    found = binaries.find(wanted)
+    if found is None and wanted is not None:
+        raise LabError(
+            f"there is no kube-apiserver {wanted} for the sandbox yet", f"cks-lab setup --kubernetes-version {wanted}"
+        )
     if found is None and spec.apiserver != "auto":
         raise LabError(
             "the sandbox has no real kube-apiserver yet, only the lite one",

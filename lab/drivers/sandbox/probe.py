@@ -19,7 +19,7 @@ from ...errors import LabError
 from ..base import DriverInfo
 
 NAME = "sandbox"
-CAPABILITIES = frozenset({"lite", "pace", "seed", "instant"})
+CAPABILITIES = frozenset({"lite", "pace", "seed", "instant", "kubernetes-version"})
 
 _APPARMOR = "/proc/sys/kernel/apparmor_restrict_unprivileged_userns"
 _CLONE = "/proc/sys/kernel/unprivileged_userns_clone"
