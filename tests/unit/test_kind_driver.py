@@ -436,6 +436,23 @@ def test_without_docker_the_probe_says_so_and_loads_no_library(bench: Bench, mon
     assert NodeOptions(image="x", config=Path("y"), adopt="z", kubernetes_version="1.34").needs <= found.capabilities
 
 
+@pytest.mark.parametrize("host", ["ssh://me@there", "tcp://10.255.255.1:2375", "https://there:2376"])
+def test_a_docker_on_another_machine_is_not_used(bench: Bench, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    found = bench.driver.probe()
+    assert not found.available
+    assert f"on another machine ({host})" in found.reason
+
+
+@pytest.mark.parametrize(
+    "host", ["tcp://127.0.0.1:1", "fd://3", "nonsense", "unix:///etc/passwd", "npipe:////x", "tcp://x:y"]
+)
+def test_whatever_docker_host_is_the_probe_answers(bench: Bench, monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.setenv("DOCKER_HOST", host)
+    found = bench.driver.probe()
+    assert (found.available, found.reason != "", found.hint != "") == (False, True, True)
+
+
 @pytest.mark.parametrize(
     ("error", "said"),
     [

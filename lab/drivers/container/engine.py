@@ -76,7 +76,7 @@ class Engine:
 
         try:
             client = docker.DockerClient(base_url=host, timeout=int(timeout), version="auto", tls=tls)
-        except (DockerException, OSError) as error:
+        except (DockerException, OSError, ValueError) as error:
             raise trouble(error, host) from error
         return cls(client)
 

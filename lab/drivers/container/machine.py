@@ -6,9 +6,10 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ...errors import LabError
-from .engine import Engine, EngineInfo, how_to_get_docker
+from .engine import Engine, EngineInfo, endpoint, how_to_get_docker
 
 NEEDED_MEMORY = 1 << 30
 """Bytes of memory that a control plane and a lab's work take: 0.4 to 0.6 GiB were seen."""
@@ -16,6 +17,7 @@ NEEDED_DISK = 2 << 30
 """Bytes of disk for a node image and what a node writes."""
 _PROBE_TIMEOUT = 2.0
 _GIB = 1 << 30
+_HERE = ("127.0.0.1", "::1", "localhost")
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +44,12 @@ def look(tool: str) -> Machine:
 
     `tool` is the CLI that makes clusters by Docker's own command line.
     """
+    host, _ = endpoint()
+    if urlsplit(host).scheme not in ("unix", "npipe") and urlsplit(host).hostname not in _HERE:
+        raise LabError(
+            f"Docker is on another machine ({host}), and the API server of a node there is not reached from here",
+            "unset DOCKER_HOST; docker context use default",
+        )
     engine = Engine.connect(_PROBE_TIMEOUT)
     if shutil.which("docker") is None:
         raise LabError(f"{tool} needs docker's command line, and there is none", how_to_get_docker())
