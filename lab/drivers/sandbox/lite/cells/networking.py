@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..border import Json
-from .words import NONE, Cells, CellsOf, age, labels_text, selector_text
+from .words import NONE, Cells, CellsOf, age, first, labels_text, selector_text
 
 
 def _service(obj: Json, now: datetime) -> Cells:
@@ -41,28 +41,22 @@ def _endpoints(obj: Json, now: datetime) -> Cells:
         addresses = subset.get("addresses") or []
         ports = subset.get("ports") or []
         found += [f"{a['ip']}:{p['port']}" for p in ports for a in addresses] if ports else [a["ip"] for a in addresses]
-    text = ",".join(found[:3]) + (f" + {len(found) - 3} more..." if len(found) > 3 else "")
-    return [text or NONE, age(obj, now)]
+    return [first(found) or NONE, age(obj, now)]
 
 
 def _endpoint_slice(obj: Json, now: datetime) -> Cells:
     ports = [str(p.get("port", "*")) for p in obj.get("ports") or []]
     addresses = [a for e in obj.get("endpoints") or [] for a in e.get("addresses") or []]
-
-    def few(values: list[str]) -> str:
-        return ",".join(values[:3]) + (f" + {len(values) - 3} more..." if len(values) > 3 else "") or "<unset>"
-
-    return [obj.get("addressType", ""), few(ports), few(addresses), age(obj, now)]
+    return [obj.get("addressType", ""), first(ports) or "<unset>", first(addresses) or "<unset>", age(obj, now)]
 
 
 def _ingress(obj: Json, now: datetime) -> Cells:
     spec, status = obj.get("spec", {}), obj.get("status", {})
     hosts = [rule.get("host") or "*" for rule in spec.get("rules") or []]
-    shown = ",".join(hosts[:3]) + (f" + {len(hosts) - 3} more..." if len(hosts) > 3 else "")
     where = [i.get("ip") or i.get("hostname") or "" for i in (status.get("loadBalancer") or {}).get("ingress") or []]
     return [
         spec.get("ingressClassName") or NONE,
-        shown or "*",
+        first(hosts) or "*",
         ",".join(where),
         "80, 443" if spec.get("tls") else "80",
         age(obj, now),

@@ -89,6 +89,11 @@ def names_and_images(template: Json | None) -> tuple[str, str]:
     return ",".join(c.get("name", "") for c in containers), ",".join(c.get("image", "") for c in containers)
 
 
+def first(values: list[str], most: int = 3, between: str = ",") -> str:
+    """Render the first of some values, and how many are left out."""
+    return between.join(values[:most]) + (f" + {len(values) - most} more..." if len(values) > most else "")
+
+
 def field_and_age(*path: str) -> CellsOf:
     """Return the function of a resource that shows one text of its own and its age."""
 

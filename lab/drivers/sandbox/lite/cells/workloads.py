@@ -5,26 +5,26 @@ from __future__ import annotations
 from datetime import datetime
 
 from ..border import Json
-from .words import NONE, Cells, CellsOf, age, duration, labels_text, names_and_images, selector_text, since
+from .words import NONE, Cells, CellsOf, age, duration, first, labels_text, names_and_images, selector_text, since
+
+
+def _containers_and_selector(spec: Json) -> Cells:
+    return [*names_and_images(spec.get("template")), selector_text(spec.get("selector"))]
 
 
 def _deployment(obj: Json, now: datetime) -> Cells:
     spec, status = obj.get("spec", {}), obj.get("status", {})
-    names, images = names_and_images(spec.get("template"))
     return [
         f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 0)}",
         status.get("updatedReplicas", 0),
         status.get("availableReplicas", 0),
         age(obj, now),
-        names,
-        images,
-        selector_text(spec.get("selector")),
+        *_containers_and_selector(spec),
     ]
 
 
 def _replica_set(obj: Json, now: datetime) -> Cells:
     spec, status = obj.get("spec", {}), obj.get("status", {})
-    names, images = names_and_images(spec.get("template"))
     selector = spec.get("selector")
     shown = labels_text(selector) if obj.get("kind") == "ReplicationController" else selector_text(selector)
     return [
@@ -32,15 +32,13 @@ def _replica_set(obj: Json, now: datetime) -> Cells:
         status.get("replicas", 0),
         status.get("readyReplicas", 0),
         age(obj, now),
-        names,
-        images,
+        *names_and_images(spec.get("template")),
         shown,
     ]
 
 
 def _daemon_set(obj: Json, now: datetime) -> Cells:
     spec, status = obj.get("spec", {}), obj.get("status", {})
-    names, images = names_and_images(spec.get("template"))
     return [
         status.get("desiredNumberScheduled", 0),
         status.get("currentNumberScheduled", 0),
@@ -49,16 +47,14 @@ def _daemon_set(obj: Json, now: datetime) -> Cells:
         status.get("numberAvailable", 0),
         labels_text(((spec.get("template") or {}).get("spec") or {}).get("nodeSelector")),
         age(obj, now),
-        names,
-        images,
-        selector_text(spec.get("selector")),
+        *_containers_and_selector(spec),
     ]
 
 
 def _stateful_set(obj: Json, now: datetime) -> Cells:
     spec, status = obj.get("spec", {}), obj.get("status", {})
-    names, images = names_and_images(spec.get("template"))
-    return [f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 0)}", age(obj, now), names, images]
+    ready = f"{status.get('readyReplicas', 0)}/{spec.get('replicas', 0)}"
+    return [ready, age(obj, now), *names_and_images(spec.get("template"))]
 
 
 def _controller_revision(obj: Json, now: datetime) -> Cells:
@@ -72,7 +68,6 @@ def _controller_revision(obj: Json, now: datetime) -> Cells:
 
 def _job(obj: Json, now: datetime) -> Cells:
     spec, status = obj.get("spec", {}), obj.get("status", {})
-    names, images = names_and_images(spec.get("template"))
     wanted, done = spec.get("completions"), status.get("succeeded", 0)
     if wanted is not None:
         completions = f"{done}/{wanted}"
@@ -98,13 +93,12 @@ def _job(obj: Json, now: datetime) -> Cells:
         word = "SuccessCriteriaMet"
     else:
         word = "Running"
-    return [word, completions, took, age(obj, now), names, images, selector_text(spec.get("selector"))]
+    return [word, completions, took, age(obj, now), *_containers_and_selector(spec)]
 
 
 def _cron_job(obj: Json, now: datetime) -> Cells:
     spec, status = obj.get("spec", {}), obj.get("status", {})
     inner = (spec.get("jobTemplate") or {}).get("spec") or {}
-    names, images = names_and_images(inner.get("template"))
     last = status.get("lastScheduleTime")
     return [
         spec.get("schedule", ""),
@@ -113,16 +107,13 @@ def _cron_job(obj: Json, now: datetime) -> Cells:
         len(status.get("active") or []),
         since(last, now) if last else NONE,
         age(obj, now),
-        names,
-        images,
-        selector_text(inner.get("selector")),
+        *_containers_and_selector(inner),
     ]
 
 
 def _pod_template(obj: Json, now: datetime) -> Cells:
     template = obj.get("template") or {}
-    names, images = names_and_images(template)
-    return [names, images, labels_text((template.get("metadata") or {}).get("labels"))]
+    return [*names_and_images(template), labels_text((template.get("metadata") or {}).get("labels"))]
 
 
 def _autoscaler(obj: Json, now: datetime) -> Cells:
@@ -146,11 +137,10 @@ def _autoscaler(obj: Json, now: datetime) -> Cells:
         else:
             seen = now_value.get("averageValue") or "<unknown>"
             parts.append(f"{resource.get('name', metric.get('type'))}: {seen}/{wanted.get('averageValue', '<auto>')}")
-    text = ", ".join(parts[:2]) + (f" + {len(parts) - 2} more..." if len(parts) > 2 else "")
     minimum = spec.get("minReplicas")
     return [
         f"{target.get('kind', '')}/{target.get('name', '')}",
-        text or NONE,
+        first(parts, 2, ", ") or NONE,
         str(minimum) if minimum is not None else "<unset>",
         spec.get("maxReplicas", 0),
         status.get("currentReplicas", 0),
