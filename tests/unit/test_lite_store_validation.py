@@ -201,6 +201,11 @@ def pod(change: str, value: Any) -> Json:
             pod("spec.containers.0.name", "A_b"),
             'spec.containers[0].name: Invalid value: "A_b": a lowercase RFC 1123 label',
         ),
+        (pod("spec.containers.0.name", "a.b"), 'spec.containers[0].name: Invalid value: "a.b": must not contain dots'),
+        (
+            pod("spec.volumes", [{"name": "v" * 64, "emptyDir": {}}]),
+            f'spec.volumes[0].name: Invalid value: "{"v" * 64}": must be no more than 63 characters',
+        ),
         (
             pod("spec.containers.0.volumeMounts", [{"name": "v", "mountPath": "/v"}]),
             'spec.containers[0].volumeMounts[0].name: Not found: "v"',
@@ -233,6 +238,11 @@ def pod(change: str, value: Any) -> Json:
 )
 def test_pods_that_may_not_be(registry: Registry, body: Json, words: str) -> None:
     assert words in message(registry, "pods", body)
+
+
+def test_a_namespace_of_more_than_one_label_is_told_of_its_dots(registry: Registry) -> None:
+    text = message(registry, "namespaces", {"metadata": {"name": "a.b"}}, namespace="")
+    assert text == 'Namespace "a.b" is invalid: metadata.name: Invalid value: "a.b": must not contain dots'
 
 
 def test_several_errors_come_in_one_list(registry: Registry) -> None:
@@ -297,6 +307,18 @@ def test_a_job_must_not_restart_always(registry: Registry) -> None:
             "",
             {"metadata": {"name": "9"}, "spec": {"ports": [{"port": 1}]}},
             "a DNS-1035 label must consist",
+        ),
+        (
+            "services",
+            "",
+            {"metadata": {"name": "s" * 64}, "spec": {"ports": [{"port": 1}]}},
+            f'metadata.name: Invalid value: "{"s" * 64}": must be no more than 63 characters',
+        ),
+        (
+            "configmaps",
+            "",
+            {"metadata": {"name": "a"}, "data": {"..a": "x"}},
+            "data[..a]: Invalid value: \"..a\": must not start with '..'",
         ),
         (
             "roles",

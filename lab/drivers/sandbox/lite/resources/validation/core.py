@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import re
+from checkers.kube.pods.names import config_key_problems
 
 from ...border import Json
 from ...status import FieldError, forbidden_field, invalid_value, required
 from .fields import IMMUTABLE, Check, UpdateCheck
 
-_CONFIG_KEY = (
-    "a valid config key must consist of alphanumeric characters, '-', '_' or '.' (e.g. 'key.name',  or 'KEY_NAME',  or "
-    "'key-name', regex used for validation is '[-._a-zA-Z0-9]+')"
-)
 _MEBIBYTE = 1024 * 1024
 _TOO_BIG = f"Too long: may not be more than {_MEBIBYTE} bytes"
 _SECRET_KEYS = {
@@ -28,12 +24,7 @@ def _keys(obj: Json, *parts: str) -> list[FieldError]:
     for part in parts:
         for key, value in sorted((obj.get(part) or {}).items()):
             path = f"{part}[{key}]"
-            if len(key) > 253:
-                errors.append(invalid_value(path, key, "must be no more than 253 characters"))
-            if not re.fullmatch("[-._a-zA-Z0-9]+", key):
-                errors.append(invalid_value(path, key, _CONFIG_KEY))
-            elif key in (".", ".."):
-                errors.append(invalid_value(path, key, f"must not be '{key}'"))
+            errors += [invalid_value(path, key, text) for text in config_key_problems(key)]
             if len(parts) > 1 and part == parts[1] and key in (obj.get(parts[0]) or {}):
                 errors.append(invalid_value(path, key, f"duplicate of key present in {parts[0]}"))
             size += len(value.encode()) if part == "data" and obj["kind"] == "ConfigMap" else len(value) * 3 // 4

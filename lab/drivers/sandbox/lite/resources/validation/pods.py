@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from copy import deepcopy
 from typing import Any
+
+from checkers.kube.pods.names import label_problems
 
 from ...border import Json
 from ...convert import ConvertError, parse_quantity
 from ...status import FieldError, duplicate, forbidden_field, invalid_value, not_found_value, required, unsupported
 from .fields import Check, UpdateCheck
 
-_LABEL = re.compile("[a-z0-9]([-a-z0-9]*[a-z0-9])?")
-_LABEL_WORDS = (
-    "a lowercase RFC 1123 label must consist of lower case alphanumeric characters or '-', and must start and end with "
-    "an alphanumeric character (e.g. 'my-name',  or '123-abc', regex used for validation is "
-    "'[a-z0-9]([-a-z0-9]*[a-z0-9])?')"
-)
 _PORT_RANGE = "must be between 1 and 65535, inclusive"
 _PULL = ["Always", "IfNotPresent", "Never"]
 _HOST_PATHS = ["", "BlockDevice", "CharDevice", "Directory", "DirectoryOrCreate", "File", "FileOrCreate", "Socket"]
@@ -85,27 +80,25 @@ def _volumes(spec: Json, path: str, errors: list[FieldError]) -> set[str]:
         for kind, key in (("secret", "secretName"), ("configMap", "name"), ("persistentVolumeClaim", "claimName")):
             if isinstance(volume.get(kind), dict) and not volume[kind].get(key):
                 errors.append(required(f"{where}.{kind}.{key}"))
-        if not name:
-            errors.append(required(f"{where}.name"))
-        elif not _LABEL.fullmatch(name) or len(name) > 63:
-            errors.append(invalid_value(f"{where}.name", name, _LABEL_WORDS))
-        elif name in names:
-            errors.append(duplicate(f"{where}.name", name))
-        names.add(name)
+        _name(name, f"{where}.name", names, errors)
     return names
+
+
+def _name(name: str, path: str, seen: set[str], errors: list[FieldError]) -> None:
+    """Check a name that must be a label of its own, and add it to those seen."""
+    if not name:
+        errors.append(required(path))
+    elif problems := label_problems(name):
+        errors += [invalid_value(path, name, text) for text in problems]
+    elif name in seen:
+        errors.append(duplicate(path, name))
+    seen.add(name)
 
 
 def _container(
     container: Json, path: str, seen: set[str], volumes: set[str], errors: list[FieldError], spec: Json
 ) -> None:
-    name = container.get("name", "")
-    if not name:
-        errors.append(required(f"{path}.name"))
-    elif not _LABEL.fullmatch(name) or len(name) > 63:
-        errors.append(invalid_value(f"{path}.name", name, _LABEL_WORDS))
-    elif name in seen:
-        errors.append(duplicate(f"{path}.name", name))
-    seen.add(name)
+    _name(container.get("name", ""), f"{path}.name", seen, errors)
     image = container.get("image", "")
     if not image:
         errors.append(required(f"{path}.image"))

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from checkers.kube.pods.names import subdomain_problems
+
 from ...border import Json
 from ...status import FieldError, invalid_value, required, unsupported
-from .fields import Check, UpdateCheck, subdomain
+from .fields import Check, UpdateCheck
 
 
 def _rules(obj: Json) -> list[FieldError]:
@@ -46,7 +48,8 @@ def _binding(obj: Json) -> list[FieldError]:
             errors.append(required(f"{path}.name"))
         kind = subject.get("kind")
         if kind == "ServiceAccount":
-            errors += [invalid_value(f"{path}.name", subject["name"], t) for t in subdomain(subject.get("name") or "x")]
+            problems = subdomain_problems(subject.get("name") or "x")
+            errors += [invalid_value(f"{path}.name", subject["name"], text) for text in problems]
             if subject.get("apiGroup"):
                 errors.append(unsupported(f"{path}.apiGroup", subject["apiGroup"], [""]))
             if not subject.get("namespace"):
