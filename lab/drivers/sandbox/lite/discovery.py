@@ -88,10 +88,7 @@ def _aggregated_resource(kind: ResourceType) -> Json:
         "singularResource": kind.singular,
         "verbs": list(kind.verbs),
     }
-    if kind.short_names:
-        entry["shortNames"] = list(kind.short_names)
-    if kind.categories:
-        entry["categories"] = list(kind.categories)
+    entry |= _aliases(kind)
     if kind.subresources:
         entry["subresources"] = [
             {
@@ -102,6 +99,12 @@ def _aggregated_resource(kind: ResourceType) -> Json:
             for sub in kind.subresources.values()
         ]
     return entry
+
+
+def _aliases(kind: ResourceType) -> Json:
+    """Return by which other words a resource is asked for."""
+    words = {"shortNames": kind.short_names, "categories": kind.categories}
+    return {key: list(names) for key, names in words.items() if names}
 
 
 def _versions(address: str) -> Json:
@@ -145,10 +148,7 @@ def _resources(group: str, version: str) -> Json | None:
             "kind": kind.kind,
             "verbs": list(kind.verbs),
         }
-        if kind.short_names:
-            entry["shortNames"] = list(kind.short_names)
-        if kind.categories:
-            entry["categories"] = list(kind.categories)
+        entry |= _aliases(kind)
         if "watch" in kind.verbs:
             entry["storageVersionHash"] = _storage_hash(kind)
         entries.append(entry)

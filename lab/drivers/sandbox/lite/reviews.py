@@ -13,7 +13,7 @@ from typing import Any
 from .authn import Authenticator, Unauthorized
 from .authz import Access, Authorizer, Objects, Rbac
 from .border import Json, Request, UserInfo
-from .status import FieldError, failure, invalid
+from .status import failure, invalid, invalid_value
 from .tokens import Claims, Tokens
 
 _SHORTEST = 600
@@ -50,12 +50,7 @@ class Reviews:
         resource, path = spec.get("resourceAttributes"), spec.get("nonResourceAttributes")
         if bool(resource) == bool(path):
             why = "exactly one of nonResourceAttributes or resourceAttributes must be specified"
-            raise invalid(
-                group,
-                review["kind"],
-                "",
-                [FieldError("spec.resourceAttributes", "FieldValueInvalid", f"Invalid value: null: {why}")],
-            )
+            raise invalid(group, review["kind"], "", [invalid_value("spec.resourceAttributes", None, why)])
         if request.resource == "selfsubjectaccessreviews":
             user = request.user
         else:
@@ -63,12 +58,7 @@ class Reviews:
             user = UserInfo(spec.get("user", ""), spec.get("uid", ""), tuple(spec.get("groups") or ()), extra)
             if not user.name and not user.groups:
                 why = "at least one of user or group must be specified"
-                raise invalid(
-                    group,
-                    review["kind"],
-                    "",
-                    [FieldError("spec.user", "FieldValueInvalid", f'Invalid value: "": {why}')],
-                )
+                raise invalid(group, review["kind"], "", [invalid_value("spec.user", "", why)])
         decision = self._authorizer.decide(_wanted(user, resource, path))
         status: Json = {"allowed": decision.allowed}
         if decision.reason:
@@ -109,7 +99,7 @@ class Reviews:
                 if seconds < _SHORTEST
                 else "may not specify a duration larger than 2^32 seconds"
             )
-            wrong = FieldError("spec.expirationSeconds", "FieldValueInvalid", f"Invalid value: {seconds}: {why}")
+            wrong = invalid_value("spec.expirationSeconds", seconds, why)
             raise invalid(request.group or "authentication.k8s.io", "TokenRequest", "", [wrong])
         account = self._objects.get("", "serviceaccounts", request.namespace, request.name)
         if account is None or not self._tokens.can_issue:
