@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from lab.drivers.base import LabSpec, NodeOptions
+from lab.drivers.base import LabSpec, NodeOptions, Step
 from lab.drivers.container import engine as engine_module
 from lab.drivers.container import machine
 from lab.drivers.container.engine import Container, Engine, EngineInfo
@@ -31,12 +31,13 @@ if argv[:1] == ["version"]:
     print({version!r})
 elif argv[:2] == ["create", "cluster"]:
     name = argv[argv.index("--name") + 1]
-    print(" • Preparing nodes 📦  ...", flush=True)
+    print({first!r}, flush=True)
     {create}
 elif argv[:2] == ["delete", "cluster"]:
     name = argv[argv.index("--name") + 1]
     os.remove(os.path.join({there!r}, name))
 """
+_FIRST = " • Preparing nodes 📦  ..."
 _FAILS = 'print("ERROR: failed to create cluster: no luck"); sys.exit(1)'
 _MAKES = 'open(os.path.join({there!r}, name), "w").close(); '
 
@@ -63,6 +64,9 @@ class FakeEngine:
     def images(self, name: str) -> list[str]:
         return []
 
+    def has_image(self, name: str) -> bool:
+        return name == "here:1"
+
     def _of(self, name: str) -> Container:
         labels = {"io.x-k8s.kind.cluster": name, "io.x-k8s.kind.role": "control-plane"}
         return Container(f"id-{name}", f"{name}-control-plane", self.states.get(name, "running"), labels)
@@ -83,12 +87,13 @@ class Bench:
         monkeypatch.setenv("PATH", str(self.bin), prepend=os.pathsep)
         self.kind(_FAILS)
 
-    def kind(self, create: str, version: str = "kind v0.32.0 go1.26.8 linux/amd64") -> None:
+    def kind(self, create: str, version: str = "kind v0.32.0 go1.26.8 linux/amd64", first: str = _FIRST) -> None:
         text = _KIND.format(
             python=sys.executable,
             calls=str(self.calls),
             there=str(self.there),
             version=version,
+            first=first,
             create=create.format(there=str(self.there)),
         )
         (self.bin / "kind").write_text(text)
@@ -297,6 +302,16 @@ def test_kind_chooses_the_image_where_nothing_is_asked_for(bench: Bench) -> None
     with pytest.raises(LabError, match="no luck"):
         bench.driver.create(LabSpec("one", "audit-log"))
     assert not bench.called("--image")
+
+
+def test_an_image_that_has_to_come_first_is_told_as_such(bench: Bench) -> None:
+    for image, detail in (("here:1", "here:1"), ("there:1", "there:1, downloaded once: about 1 GB")):
+        bench.kind(_FAILS, first=f" • Ensuring node image ({image}) 🖼  ...")
+        told: list[Step] = []
+        with pytest.raises(LabError, match="no luck"):
+            bench.driver.create(LabSpec("one", "audit-log", image=image), told.append)
+        assert "node image" in [step.title for step in told]
+        assert told[-1].detail == detail
 
 
 # Adopt

@@ -142,6 +142,18 @@ class Engine:
             tar.addfile(entry, io.BytesIO(content))
         self._ask(lambda: self._client.api.put_archive(container_id, folder, archive.getvalue()))
 
+    def has_image(self, name: str) -> bool:
+        """Say whether an image is on this machine. Raises LabError."""
+        from docker.errors import NotFound
+
+        try:
+            self._client.api.inspect_image(name)  # type: ignore[no-untyped-call]
+        except NotFound:
+            return False
+        except Exception as error:
+            raise trouble(error, self._client.api.base_url) from error
+        return True
+
     def images(self, name: str) -> list[str]:
         """Return the local images of that name, as NAME:TAG. Raises LabError."""
         found = self._ask(lambda: self._client.api.images(name=name))
