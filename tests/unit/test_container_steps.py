@@ -59,6 +59,19 @@ def test_a_step_that_takes_longer_than_usual_is_not_promised_to_end(tmp_path: Pa
     assert told[-1].detail == "still at it"
 
 
+def test_a_step_that_is_unlike_others_promises_nothing_and_is_not_learnt_from(tmp_path: Path) -> None:
+    path = tmp_path / "durations.json"
+    start(path, Clock(), (1.0, 2.0, 3.0))
+    clock, told = Clock(), []
+    steps = Steps(TITLES, told.append, path, clock)
+    steps.begin("image", "downloaded once", usual=False)
+    clock.now = 500.0
+    steps.begin("container")
+    steps.done()
+    assert [step.detail for step in told] == ["downloaded once", "about 5 s left"]
+    assert json.loads(path.read_text())["image"] == 1.0
+
+
 def test_a_step_that_is_behind_is_left_alone_and_one_may_be_passed_over(tmp_path: Path) -> None:
     told: list[Step] = []
     steps = Steps(TITLES, told.append, tmp_path / "durations.json", Clock())

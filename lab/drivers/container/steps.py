@@ -35,6 +35,7 @@ class Steps:
         self._at = 0
         self._began = clock()
         self._detail = ""
+        self._is_usual = True
         self._lock = threading.Lock()
 
     @property
@@ -42,8 +43,11 @@ class Steps:
         """The step that is under way; "" before the first."""
         return self._titles[self._at - 1] if self._at else ""
 
-    def begin(self, title: str, detail: str = "") -> None:
-        """Go on to a step; one that is behind already is left alone, one that is under way takes the detail."""
+    def begin(self, title: str, detail: str = "", *, usual: bool = True) -> None:
+        """Go on to a step; one that is behind already is left alone, one that is under way takes the detail.
+
+        Not `usual`: it takes as long as it takes, which says nothing of another start.
+        """
         number = self._titles.index(title) + 1
         with self._lock:
             if number < self._at:
@@ -51,7 +55,7 @@ class Steps:
             if number > self._at:
                 self._end()
                 self._at, self._began = number, self._clock()
-            self._detail = detail
+            self._detail, self._is_usual = detail, usual
             self._tell()
 
     def note(self, detail: str) -> None:
@@ -90,15 +94,15 @@ class Steps:
             thread.join()
 
     def left(self) -> float | None:
-        """Return the seconds that are left, as the last starts were; None where one of the steps was never seen."""
+        """Return the seconds that are left, as the last starts were; None where that is not known."""
         ahead = self._titles[self._at :]
-        if any(title not in self._usual for title in [self.title, *ahead] if title):
+        if not self._is_usual or any(title not in self._usual for title in [self.title, *ahead] if title):
             return None
         now = self._usual.get(self.title, 0.0) - (self._clock() - self._began)
         return max(0.0, now) + sum(self._usual[title] for title in ahead)
 
     def _end(self) -> None:
-        if self._at:
+        if self._at and self._is_usual:
             self._taken[self.title] = self._clock() - self._began
 
     def _tell(self) -> None:

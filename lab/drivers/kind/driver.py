@@ -62,7 +62,7 @@ class KindDriver(ContainerDriver):
                     write(line)
                     said = cli.said(line)
                     if said is not None and said.begins and said.step in titles:
-                        steps.begin(said.step, self._detail(said))
+                        self._begin(steps, said)
             status = process.wait()
         finally:
             procs.kill_group(process)
@@ -71,14 +71,12 @@ class KindDriver(ContainerDriver):
                 folder.update(making=False)
             raise cli.failure(lines, folder.log)
 
-    def _detail(self, said: cli.Said) -> str:
-        """Return what a step is about; an image that has to come first is most of a first start."""
-        if not said.detail:
-            return ""
+    def _begin(self, steps: Steps, said: cli.Said) -> None:
+        """Go on to a step; an image that has to come first takes as long as the network does."""
+        here = True
         with suppress(LabError):
-            if not self._engine().has_image(said.detail):
-                return f"{said.detail}, downloaded once: about 1 GB"
-        return said.detail
+            here = not said.detail or self._engine().has_image(said.detail)
+        steps.begin(said.step, said.detail if here else f"{said.detail}, downloaded once: about 1 GB", usual=here)
 
     def _image(self, spec: LabSpec) -> str | None:
         """Return the node image that is asked for; None is kind's own choice, or that of the user's config."""
