@@ -1,7 +1,7 @@
 """Owns static pods as the kubelet reads them: a manifest's bytes become a Pod, or a refusal in the kubelet's words.
 
-The door to what the other rooms hold: pod_model (the words), pod_decode (types), pod_defaults, pod_validation (rules),
-pod_command (what runs), container_view (paths and mounts), pod_folder (several files).
+The door to what the other rooms hold: `pods.model` (the words), `decode` (types), `defaults`, `validation`
+(rules), `command` (what runs), `container_view` (paths and mounts), `folder` (several files).
 Source: pkg/kubelet/config/{file,common}.go of 1.34; golden/static-pods, tests/golden/static_pod_decoding.jsonl.
 """
 

@@ -1,8 +1,8 @@
 """Owns YAML as Kubernetes reads it: go-yaml v2 and sigs.k8s.io/yaml, which is not what PyYAML's loaders make of a file.
 
-goyaml_scanner and goyaml_parser read as go-yaml does, step for step, and decide wherever it matters. Files as people
+`scanner` and `parser` read as go-yaml does, step for step, and decide wherever it matters. Files as people
 write them are read by libyaml, which is eight times as fast and gives the same events: those with none of the signs
-that the two take differently, and nothing that libyaml refuses. JSON, which has rules of its own, is in goyaml_json.
+that the two take differently, and nothing that libyaml refuses. JSON, which has rules of its own, is in `json`.
 
 Sources: go.yaml.in/yaml/v2 2.4.2, sigs.k8s.io/yaml YAMLToJSON, golden/policy; tests/golden/yaml_documents.jsonl.
 """

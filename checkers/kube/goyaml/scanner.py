@@ -2,7 +2,7 @@
 
 libyaml is the same scanner in many ways and another in small ones (`[]: x`, `?` in `[a?b]`, a byte-order mark), and
 it looks further ahead than go-yaml, so it stumbles over what go-yaml never sees. Where the two could differ this one
-decides. Scalars, tags and directives are cut in goyaml_words and goyaml_marks.
+decides. Scalars, tags and directives are cut in `words` and `marks`.
 
 Source: go.yaml.in/yaml/v2 2.4.2, scannerc.go.
 """

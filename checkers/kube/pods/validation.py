@@ -1,7 +1,7 @@
 """Owns the validation that the kubelet puts a static pod through, in its order and its words: the pod as a whole.
 
-Its parts have rooms of their own: pod_metadata, pod_volumes, pod_containers, pod_resources, pod_security and
-pod_scheduling. Where Go goes through a map, whose order is luck, ours is that of its keys.
+Its parts have rooms of their own: `metadata`, `volumes`, `containers`, `resources`, `security` and
+`scheduling`. Where Go goes through a map, whose order is luck, ours is that of its keys.
 Source: Kubernetes 1.34, pkg/apis/core/validation (ValidatePodCreate with no options, as the kubelet calls it).
 """
 

@@ -6,7 +6,6 @@ Sources: kube-apiserver 1.34, pkg/audit/policy/reader.go and pkg/apis/audit/vali
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -28,6 +27,7 @@ from checkers.kube.goyaml.types import (
     struct_type,
     text_type,
 )
+from checkers.kube.pods.names import subdomain_problems
 from checkers.kube.policy.kinds import struct_of
 
 STAGES = ("RequestReceived", "ResponseStarted", "ResponseComplete", "Panic")
@@ -112,12 +112,6 @@ _KINDS = {
 }
 # Kinds that are known in every version.
 _UNVERSIONED = frozenset(("Status", "APIVersions", "APIGroup", "APIGroupList", "APIResourceList"))
-
-_SUBDOMAIN = re.compile(r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*")
-_SUBDOMAIN_TEXT = (
-    "a lowercase RFC 1123 subdomain must consist of lower case alphanumeric characters, '-' or '.', and must start "
-    f"and end with an alphanumeric character (e.g. 'example.com', regex used for validation is '{_SUBDOMAIN.pattern}')"
-)
 
 
 class PolicyError(ValueError):
@@ -338,9 +332,9 @@ def _validate_rule(rule: LoadedRule, index: int, refusals: _Refusals, version: t
             refusals.add(said, *at, "nonResourceURLs", i)
     for i, entry in enumerate(rule.resources):
         wildcard = entry.group == "*" and version >= (1, 36)
-        problems = _subdomain_problems(entry.group) if entry.group and not wildcard else ""
+        problems = subdomain_problems(entry.group) if entry.group and not wildcard else []
         if problems:
-            said = f"{name}.resources.group: Invalid value: {quote(entry.group)}: {problems}"
+            said = f"{name}.resources.group: Invalid value: {quote(entry.group)}: {','.join(problems)}"
             refusals.add(said, *at, "resources", i, "group")
         if entry.resource_names and not entry.resources:
             said = f"{name}.resources.resourceNames: Invalid value: {refusals.listed(entry.resource_names)}"
@@ -351,12 +345,3 @@ def _validate_rule(rule: LoadedRule, index: int, refusals: _Refusals, version: t
         refusals.add(
             f"{said}: rules cannot apply to both regular resources and non-resource URLs", *at, "nonResourceURLs"
         )
-
-
-def _subdomain_problems(group: str) -> str:
-    problems = []
-    if len(group.encode()) > 253:
-        problems.append("must be no more than 253 characters")
-    if _SUBDOMAIN.fullmatch(group) is None:
-        problems.append(_SUBDOMAIN_TEXT)
-    return ",".join(problems)

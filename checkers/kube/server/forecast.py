@@ -1,6 +1,6 @@
 """Owns the forecast: what a node makes of its manifests folder and policy, from the bytes on disk alone.
 
-Which file wins is pod_folder's, what becomes of its container server_start's. Source: golden/static-pods.
+Which file wins is `pods.folder`'s, what becomes of its container is `start`'s. Source: golden/static-pods.
 """
 
 from __future__ import annotations
