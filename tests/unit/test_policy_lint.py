@@ -268,6 +268,11 @@ class TestCredentials:
         assert "secret-bodies" in ids("- level: RequestResponse\n" + reads)
         assert "secret-bodies" not in ids("- level: RequestResponse\n  verbs: [watch]\n")
 
+    def test_a_deleted_secret_can_be_the_answer(self) -> None:
+        secrets = "{resources: [secrets]}"
+        assert "secret-bodies" in ids(rule_of(secrets, "RequestResponse", "  verbs: [delete]\n"))
+        assert "secret-bodies" not in ids(rule_of(secrets, "Request", "  verbs: [delete]\n"))
+
     def test_a_rule_before_it_that_keeps_them_at_metadata_is_enough(self) -> None:
         kept = rule_of(
             "{resources: [secrets, serviceaccounts/token]}, {group: authentication.k8s.io, resources: [tokenreviews]}"

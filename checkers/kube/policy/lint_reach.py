@@ -27,7 +27,8 @@ SOMEBODY: Scope = (Sendable,)
 ALL: Scope = (Sendable, SendableUnauthenticated)
 _BODY_STAGES = frozenset(("ResponseComplete", "Panic"))
 _WRITES = ("create", "update", "patch")
-_READS = ("get", "list", "deletecollection")
+# A deleted Secret that a finalizer still holds, and each one of a collection, is the answer.
+_READS = ("get", "list", "delete", "deletecollection")
 
 
 @dataclass(frozen=True)
