@@ -109,7 +109,7 @@ class NodePicture:
         """The API server's minor version: of the one that runs, else of the manifest's image, else the default."""
         running = self.facts.get("apiserver")
         said = str(running.get("version")) if isinstance(running, dict) else ""
-        image = self.manifest.container.image.rpartition(":")[2] if self.manifest else ""
+        image = self.manifest.container.image.partition("@")[0].rpartition(":")[2] if self.manifest else ""
         for text in (said, image):
             if match := _VERSION.match(text):
                 return 1, int(match[1])
@@ -231,10 +231,11 @@ class NodePicture:
         found = self.view.trouble if self.view else None
         if found is None or self.facts:
             return found
-        # A bare directory may hold only a part of the node: a folder it lacks is then no proof.
+        # A bare directory may hold only a part of the node: a folder it lacks at the top is then no proof.
         volume = self.trouble_volume(found)
-        path = clean(volume) if volume else "/"
-        return found if self.has_folder(path.rpartition("/")[0] or "/") else None
+        parts = clean(volume).split("/")[1:] if volume else []
+        lacks = next((n for n in range(1, len(parts)) if not self.has_folder("/" + "/".join(parts[:n]))), len(parts))
+        return found if lacks > 1 else None
 
     def has_folder(self, path: str) -> bool:
         """Say whether the evidence reaches to a folder, an empty one too."""

@@ -178,7 +178,9 @@ def live_probe(evidence: Evidence, wants: Wants) -> CheckResult:
         problem = _probe_problem(request, recorded, wants) or _stale(request, recorded, seen)
         if problem:
             shown = f"grep {request.get('audit_id')} {wants.log_file}"
-            result = CheckResult(Status.FAIL, expected, problem, Where(wants.log_file), fix=shown)
+            result = CheckResult(
+                Status.FAIL, expected, problem, Where(wants.log_file), fix=shown, warnings=_edited_since(seen)
+            )
             return _unless_blocked(result, evidence, wants)
     found = f"all {len(probe['requests'])} of them"
     return CheckResult(Status.PASS, expected, found, Where(wants.log_file), warnings=_edited_since(seen))

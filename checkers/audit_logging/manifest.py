@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from checkers.evidence import Evidence
+from checkers.evidence import Evidence, Missing, NotAFile, Unreadable
 from checkers.kube.pods.folder import same_pod
 from checkers.kube.server.forecast import Forecast, Server, foretell
 from checkers.kube.server.probes import deadly_probe
@@ -81,10 +81,17 @@ def _foretold(evidence: Evidence, wants: Wants, seen: NodePicture) -> Forecast |
         return None
     if any(outcome(check_id, evidence, wants).status is not Status.PASS for check_id in others):
         return None
-    fate = foretell(seen.folder, seen.tree, seen.node)
-    # Without the node's certificates nobody can tell how a start ends.
-    known = fate.server is Server.UNREACHABLE or seen.tree.is_known(_PKI)
+    fate = foretell(seen.folder, seen.tree, seen.node, version=seen.version)
+    # Without the keys, which whoever copies a node leaves out, nobody can tell how a start ends.
+    known = fate.server is Server.UNREACHABLE or _has_keys(evidence)
     return fate if fate.server is not Server.RUNS and known else None
+
+
+def _has_keys(evidence: Evidence) -> bool:
+    try:
+        return any(name.endswith(".key") for name in evidence.files.list(_PKI))
+    except (Missing, NotAFile, Unreadable):
+        return False
 
 
 def manifest_single(evidence: Evidence, wants: Wants) -> CheckResult:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from checkers.result import CheckResult, Status
+from lab.drivers.sandbox import pki
 from lab.overlay import ManifestEdits, Overlay
 from tests.nodes import GOOD_LOG, LOG, POLICY, audit_log, event, grade, lay, of, told, write_log
 
@@ -241,7 +245,7 @@ class TestWhatIsSaid:
         flags = {"audit-log-truncate-enabled": "true", "audit-log-truncate-max-event-size": "1100"}
         root = solved(tmp_path, ManifestEdits(set_flags=flags))
         assert of(grade(root)) == []
-        assert "1100 bytes lose their bodies" in result(root, "flags.log-path").warnings[0]
+        assert "max-event-size=1100: larger events lose their bodies" in result(root, "flags.log-path").warnings[0]
 
     def test_a_flag_that_the_server_refuses_fails_both(self, tmp_path: Path) -> None:
         root = solved(tmp_path, ManifestEdits(set_flags={"no-such-flag": "x"}))
@@ -356,3 +360,76 @@ class TestBadInput:
         (root / POLICY).write_bytes(text)
         (root / MANIFEST).write_bytes(text)
         assert of(grade(root))[:2] == ["policy.valid", "manifest.valid"]
+
+
+class TestWhatADirectoryCannotTell:
+    """A directory is a part of a node: what it lacks is no proof that the node lacks it."""
+
+    @pytest.mark.parametrize("folder", ["etc/kubernetes/pki", "etc/kubernetes/pki/etcd"])
+    def test_a_node_copied_without_its_private_keys_is_graded(self, tmp_path: Path, folder: str) -> None:
+        solved(tmp_path)
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        for name in ("apiserver.crt", "ca.crt", "sa.pub"):
+            (tmp_path / "etc/kubernetes/pki" / name).write_text("-----BEGIN CERTIFICATE-----\n")
+        report = grade(tmp_path)
+        assert (report.percent, of(report)) == (100, []), told(report)
+
+    @pytest.mark.parametrize("digest", ["", f"@sha256:{'a' * 64}"])
+    def test_the_version_is_the_tags_whatever_digest_follows(self, tmp_path: Path, digest: str) -> None:
+        with_policy(tmp_path, STAR)
+        _image(tmp_path, f"registry.k8s.io/kube-apiserver:v1.36.1{digest}")
+        report = grade(tmp_path)
+        assert (report.percent, of(report)) == (100, []), told(report)
+
+    def test_how_a_start_ends_is_foretold_for_the_version_of_the_manifest(self, tmp_path: Path) -> None:
+        with_policy(tmp_path, STAR)
+        _image(tmp_path, "registry.k8s.io/kube-apiserver:v1.36.1")
+        for path, file in pki.make("node", "172.30.0.2", datetime(2026, 1, 1, tzinfo=UTC))[0].items():
+            target = tmp_path / path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(file.content if isinstance(file.content, bytes) else file.content.encode())
+        found = result(tmp_path, "manifest.valid")
+        assert "resources.group" not in found.found
+
+
+STAR = """- level: Request
+  resources: [{group: "", resources: [configmaps]}]
+- level: Metadata
+  resources: [{group: "*"}]
+- level: Metadata
+"""
+
+
+def _image(root: Path, image: str) -> None:
+    text = (root / MANIFEST).read_text()
+    (root / MANIFEST).write_text(re.sub(r"image: \S+", f"image: {image}", text))
+
+
+@pytest.mark.parametrize(("size", "status"), [(10, Status.FAIL), (299, Status.FAIL), (2000, Status.PASS)])
+def test_a_limit_that_no_event_fits_into_writes_none(tmp_path: Path, size: int, status: Status) -> None:
+    flags = {"audit-log-truncate-enabled": "true", "audit-log-truncate-max-event-size": str(size)}
+    solved(tmp_path, ManifestEdits(set_flags=flags))
+    found = result(tmp_path, "flags.log-path")
+    assert found.status is status
+    if status is Status.FAIL:
+        assert "none is written" in found.found
+    else:
+        assert "are not written" in found.warnings[0]
+
+
+def test_a_log_file_to_be_made_in_a_folder_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    solved(tmp_path)
+    text = (tmp_path / MANIFEST).read_text()
+    assert "path: /var/log/audit\n      type: DirectoryOrCreate" in text
+    text = text.replace(
+        "path: /var/log/audit\n      type: DirectoryOrCreate",
+        "path: /var/log/audit/audit.log\n      type: FileOrCreate",
+    )
+    (tmp_path / MANIFEST).write_text(
+        text.replace("mountPath: /var/log/audit\n", "mountPath: /var/log/audit/audit.log\n")
+    )
+    assert result(tmp_path, "mounts.log").status is Status.PASS
+    shutil.rmtree(tmp_path / "var/log/audit")
+    assert result(tmp_path, "mounts.log").status is Status.FAIL
+    shutil.rmtree(tmp_path / "var")
+    assert result(tmp_path, "mounts.log").status is not Status.FAIL
