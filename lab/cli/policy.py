@@ -199,6 +199,7 @@ def compare(a: str, b: str, version: tuple[int, int], form: str) -> int:
                         "a": _answer(difference.one),
                         "b": _answer(difference.other),
                         "command": difference.command,
+                        "managed_fields": difference.of_managed_fields,
                     }
                     for difference in found
                 ],
@@ -209,7 +210,12 @@ def compare(a: str, b: str, version: tuple[int, int], form: str) -> int:
     else:
         for difference in found:
             out(f"{request_words(difference.attributes)}")
-            out(f"  {_sentence(a, difference.one)}\n  {_sentence(b, difference.other)}\n  see it: {difference.command}")
+            out(f"  {_sentence(a, difference.one)}\n  {_sentence(b, difference.other)}")
+            if difference.of_managed_fields:
+                keeps, omits = (b, a) if difference.one.omit_managed_fields else (a, b)
+                out(f"  metadata.managedFields in a body: kept by {_at(keeps)}, left out by {_at(omits)}")
+                out("  (a body is recorded where the user is allowed to do this: a 403 has none)")
+            out(f"  see it: {difference.command}")
     return EXIT_NO if found else EXIT_YES
 
 

@@ -195,6 +195,16 @@ class TestCompare:
         assert "  Request: rule 0, right.yaml:5;" in out
         assert "  see it: kubectl create configmap x --from-literal=a=b" in out
 
+    def test_managed_fields_are_named(self, typed: Typed) -> None:
+        Path("bare.yaml").write_text(HEAD + "- {level: Request, verbs: [create], omitManagedFields: true}\n")
+        Path("full.yaml").write_text(HEAD + "- {level: Request, verbs: [create]}\n")
+        status, out, _ = typed("compare", "bare.yaml", "full.yaml")
+        assert status == 1
+        assert "  metadata.managedFields in a body: kept by full.yaml, left out by bare.yaml\n" in out
+        assert """| kubectl create --raw /api/v1/namespaces/default/configmaps -f -\n""" in out
+        value = json.loads(typed("compare", "bare.yaml", "full.yaml", "--format", "json")[1])
+        assert value["differences"][0]["managed_fields"] is True
+
     def test_its_requests_can_be_explained(self, typed: Typed) -> None:
         value = json.loads(typed("compare", "wrong.yaml", "right.yaml", "--format", "json")[1])
         assert value["equal"] is False

@@ -14,8 +14,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from checkers.kube.audit_policy import Attributes, Decision, GroupResources, Level, Policy, Rule, evaluate, load_policy
+from checkers.kube.builtin_resources import builtin_resources
 from checkers.kube.goyaml import decode
-from checkers.kube.policy.compare import Difference, alike, compare
+from checkers.kube.policy.compare import Difference, compare
+from checkers.kube.policy.events import alike, events_of
 from checkers.kube.policy.lint import lint
 from checkers.kube.policy.lint_reach import hiders, impossible
 from checkers.kube.policy.sendable import Sendable, url_of
@@ -119,12 +121,11 @@ def _sent(random_: random.Random, count: int) -> list[Attributes]:
 
 
 def recorded_alike(request: Attributes, one: Decision, other: Decision) -> bool:
-    """Say whether two decisions lead to the same events; a 401 has one alone, of the stage ResponseStarted."""
-    if request.user is not None:
-        return alike(one, other)
-    return [d.level for d in (one,) if "ResponseStarted" in d.stages] == [
-        d.level for d in (other,) if "ResponseStarted" in d.stages
-    ]
+    """Say whether two decisions lead to the same events; only what exists is answered with an object."""
+    events = events_of(request)
+    if (request.group, request.resource) not in builtin_resources() and "." not in request.group:
+        events = replace(events, managed_from=None)
+    return alike(one, other, events)
 
 
 def understood(difference: Difference) -> bool:
@@ -185,7 +186,7 @@ def by_trying(one: Policy, other: Policy) -> list[Attributes]:
                 for verb in ("get", "delete", "") if name else ("create", "list", ""):
                     found.append(Attributes(user, groups, verb, group, resource, "", namespace, name))
             found += [Attributes(user, groups, verb, path="/version") for verb in ("get", "*")]
-    return [r for r in found if not alike(evaluate(one, r), evaluate(other, r))]
+    return [r for r in found if not alike(evaluate(one, r), evaluate(other, r), events_of(r))]
 
 
 STARRED = st.builds(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 
@@ -91,6 +92,25 @@ def command_for(
     if not attributes.is_resource:
         return prefix + _other(attributes, kubectl)
     return prefix + (_kubectl(attributes, kubectl) or _proxied(attributes, kubectl))
+
+
+def command_with_managed_fields(
+    attributes: Attributes, *, server: str = "https://127.0.0.1:6443", node: str = "cks-control-plane"
+) -> str:
+    """Return a command line that creates or replaces, as this user, with managed fields in what is sent."""
+    body = shlex.quote(managed_fields_body(attributes))
+    if attributes.user == _ANONYMOUS:
+        method = _METHODS[attributes.verb]
+        return f"curl -k -X {method} -H 'Content-Type: application/json' -d {body} {server}{_path(attributes)}"
+    prefix, kubectl = _as_user(attributes, server, node)
+    how = "create" if attributes.verb == "create" else "replace"
+    return f"{prefix}echo {body} | {kubectl} {how} --raw {_path(attributes)} -f -"
+
+
+def managed_fields_body(attributes: Attributes) -> str:
+    """Return an object with managed fields, which is whatever kind its URL says."""
+    manager = {"manager": "me", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}
+    return json.dumps({"metadata": {"name": attributes.name or "x", "managedFields": [manager]}})
 
 
 def _as_user(attributes: Attributes, server: str, node: str) -> tuple[str, str]:

@@ -11,7 +11,7 @@ from itertools import chain, islice
 
 from checkers.kube.audit_policy import Policy, Rule, decision_of
 from checkers.kube.goyaml import Document, decode
-from checkers.kube.policy.compare import alike
+from checkers.kube.policy.events import alike
 from checkers.kube.policy.finding import Finder, Finding, Path, Severity, flow, listed, quoted
 from checkers.kube.policy.lint_fields import field_findings
 from checkers.kube.policy.lint_reach import (

@@ -14,7 +14,7 @@ import shlex
 from urllib.parse import quote
 
 from checkers.kube.audit_policy import Attributes, Policy
-from checkers.kube.policy.commands import client_options
+from checkers.kube.policy.commands import client_options, managed_fields_body
 from checkers.kube.policy.identity import ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, Identity
 from checkers.kube.policy.selector import Selector
 from checkers.kube.policy.universe import (
@@ -164,9 +164,16 @@ def url_of(attributes: Attributes) -> tuple[str, str]:
     return _SENT_AS[verb], f"{path}/{'/'.join(quote(part, safe='') for part in [*prefix, *parts])}".rstrip("/") + query
 
 
-def command_as_is(attributes: Attributes, *, server: str = "https://127.0.0.1:6443") -> str:
-    """Return a command line for a control-plane node that sends this request as this user, word for word."""
+def command_as_is(
+    attributes: Attributes, *, server: str = "https://127.0.0.1:6443", managed_fields: bool = False
+) -> str:
+    """Return a command line for a control-plane node that sends this request as this user, word for word.
+
+    `managed_fields`: with an object as a body that has some.
+    """
     before, options = client_options(attributes)
     method, url = url_of(attributes)
     chosen = "-I" if method == "HEAD" else f"-X {shlex.quote(method)}"
+    if managed_fields:
+        chosen += f" -H 'Content-Type: application/json' -d {shlex.quote(managed_fields_body(attributes))}"
     return f"{before}curl {options} --path-as-is {chosen} {shlex.quote(server + url)}"
