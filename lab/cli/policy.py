@@ -22,6 +22,7 @@ _LIMIT = 16 << 20
 _TEXTS = ("verb", "group", "resource", "subresource", "namespace", "name", "path")
 _FILE = GivenPath()
 _STDIN = "standard input"
+_MOST_NOTES = 10
 
 
 _OLDEST, _NEWEST = (1, 26), (1, 36)
@@ -152,6 +153,7 @@ def explain(file: str, request: str | None, requests: str | None, version: tuple
     name, path. Exit status: 0 answered, 1 the policy would not load.
     """
     from checkers.kube.audit_policy import PolicyError, evaluate, load_policy
+    from checkers.kube.policy.asked import as_meant, oddities
 
     if (request is None) == (requests is None):
         raise click.UsageError("give one of --request and --requests")
@@ -165,8 +167,14 @@ def explain(file: str, request: str | None, requests: str | None, version: tuple
         else:
             out(f"{_at(file, error.line)}: would not load: {error.text}")
         return EXIT_NO
-    for attributes in _requests(request, requests):
+    noted: set[str] = set()
+    for given, place in _requests(request, requests):
+        attributes = as_meant(given)
         decision = evaluate(loaded, attributes)
+        for note in (*oddities(given), *_groups_missing(file, loaded, attributes, decision)):
+            if note not in noted and len(noted) < _MOST_NOTES:
+                say(f"Note: {place}: {note}")
+            noted.add(note)
         out(json.dumps(_answer(decision)) if form == "json" else _sentence(file, decision))
     return EXIT_YES
 
@@ -236,9 +244,23 @@ def _sentence(file: str, decision: Decision) -> str:
     return f"{decision.level}: {by}" + (f"; stages {', '.join(decision.stages)}" if decision.stages else "")
 
 
-def _requests(request: str | None, requests: str | None) -> Iterator[Attributes]:
+def _groups_missing(file: str, loaded: Policy, attributes: Attributes, decision: Decision) -> Iterator[str]:
+    """Yield a note where the answer is another one with the groups that the API server puts the user into."""
+    from checkers.kube.audit_policy import evaluate
+    from checkers.kube.policy.asked import with_usual_groups
+
+    real = with_usual_groups(attributes)
+    usual = evaluate(loaded, real)
+    if usual != decision:
+        missing = ", ".join(group for group in real.groups if group not in attributes.groups)
+        who = f"the user {attributes.user!r}" if attributes.user else "a user"
+        yield f"{who} is always in {missing} as well; with that: {_sentence(file, usual)}"
+
+
+def _requests(request: str | None, requests: str | None) -> Iterator[tuple[Attributes, str]]:
+    """Yield each request with the place where it stands."""
     if request is not None:
-        yield _attributes(request, "--request")
+        yield _attributes(request, "--request"), "--request"
         return
     assert requests is not None
     name = _at(requests)
@@ -246,7 +268,8 @@ def _requests(request: str | None, requests: str | None) -> Iterator[Attributes]
         with _opened(requests) as lines:
             for number, line in enumerate(lines, 1):
                 if line.strip():
-                    yield _attributes(line, f"{name}:{number}")
+                    place = f"{name}:{number}"
+                    yield _attributes(line, place), place
     except BrokenPipeError:
         raise
     except OSError as error:

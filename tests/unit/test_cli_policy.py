@@ -132,6 +132,64 @@ class TestExplain:
         _, out, _ = typed("explain", "one.yaml", "--request", "{}", "--format", "json")
         assert json.loads(out) == {"level": "None", "rule": None, "line": None, "stages": []}
 
+    @pytest.mark.parametrize(
+        ("request_", "note"),
+        [
+            ({"resource": "pods/log"}, """'pods/log' is read as "resource": "pods", "subresource": "log\""""),
+            (
+                {"path": "/api/v1/namespaces/x/pods/y/log"},
+                'write "resource": "pods", "subresource": "log", "namespace": "x", "name": "y" in place of "path"',
+            ),
+            ({"path": "/healthz", "resource": "pods"}, "the path '/healthz' does not count beside a resource"),
+            ({"path": "healthz"}, "no request has the path 'healthz': a path starts with /"),
+            ({"verb": "GET", "resource": "pods"}, "no request has the verb 'GET'"),
+            ({"group": "v1", "resource": "pods"}, """no API group is called 'v1': write "group": \"\""""),
+            ({"group": "apps/v1", "resource": "pods"}, """no API group is called 'apps/v1': write "group": "apps\""""),
+        ],
+    )
+    def test_what_no_real_request_has_is_said_beside_the_answer(
+        self, typed: Typed, request_: dict[str, str], note: str
+    ) -> None:
+        status, out, said = typed("explain", "right.yaml", "--request", json.dumps(request_), "--format", "json")
+        assert status == 0
+        assert json.loads(out)["level"] == "Metadata"
+        assert said.startswith("Note: --request: ")
+        assert note in said
+
+    def test_a_subresource_in_the_resource_is_one(self, typed: Typed) -> None:
+        Path("logs.yaml").write_text(HEAD + "- level: Request\n  resources: [{resources: ['*/log']}]\n")
+        assert typed("explain", "logs.yaml", "--request", '{"resource": "pods/log"}')[1].startswith("Request")
+
+    @pytest.mark.parametrize(
+        ("user", "group"),
+        [
+            ("jane", "system:authenticated"),
+            ("system:anonymous", "system:unauthenticated"),
+            ("system:serviceaccount:dev:robot", "system:serviceaccounts"),
+            ("system:serviceaccount:dev:robot", "system:serviceaccounts:dev"),
+        ],
+    )
+    def test_the_groups_that_a_user_is_always_in_are_missed_where_they_matter(
+        self, typed: Typed, user: str, group: str
+    ) -> None:
+        Path("groups.yaml").write_text(HEAD + f"- level: Request\n  userGroups: ['{group}']\n- level: Metadata\n")
+        _, out, said = typed("explain", "groups.yaml", "--request", json.dumps({"user": user, "resource": "pods"}))
+        assert out.startswith("Metadata: rule 1")
+        assert said.startswith(f"Note: --request: the user {user!r} is always in ")
+        assert group in said
+        assert "with that: Request: rule 0, groups.yaml:5" in said
+        asked = {"user": user, "groups": [group], "resource": "pods"}
+        assert typed("explain", "groups.yaml", "--request", json.dumps(asked))[2] == ""
+        assert typed("explain", "right.yaml", "--request", json.dumps({"user": user}))[2] == ""
+
+    def test_a_note_is_given_once_and_so_are_few(self, typed: Typed) -> None:
+        lines = ['{"verb": "GET", "resource": "pods"}'] * 3 + [f'{{"path": "x{n}"}}' for n in range(50)]
+        Path("requests").write_text("\n".join(lines))
+        _, out, said = typed("explain", "right.yaml", "--requests", "requests")
+        assert len(out.splitlines()) == 53
+        assert said.count("'GET'") == 1
+        assert len(said.splitlines()) == 10
+
     def test_requests_from_a_pipe(self, typed: Typed, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(CREATE.encode())))
         assert typed("explain", "right.yaml", "--requests", "-")[1].startswith("Request")
