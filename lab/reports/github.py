@@ -8,6 +8,7 @@ step: errors come first.
 from __future__ import annotations
 
 import posixpath
+import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -55,17 +56,20 @@ def _annotations(report: Report, before: str, style: Style) -> Iterator[str]:
     for line in report.lines:
         for name, text in fields(line):
             if name == "warning":
-                yield _command("warning", f"{before}{line.id}", text, style, _place(report, line))
+                yield _command("warning", f"{before}{line.id}", text, style, _place(report, line, text))
 
 
-def _place(report: Report, line: Line) -> dict[str, str]:
+def _place(report: Report, line: Line, warning: str = "") -> dict[str, str]:
+    """Return where a line's annotation stands; a warning that starts with a line of the file stands there."""
     where = line.result.where
     if where is None:
         return {}
-    file = where.file
+    file, number = where.file, where.line
+    if told := re.match(rf"{re.escape(file)}:([0-9]+): ", warning):
+        number = int(told[1])
     if report.node.driver == "directory":
         file = posixpath.join(report.node.name, file.lstrip("/"))
-    return {"file": file} | ({"line": str(where.line)} if where.line is not None else {})
+    return {"file": file} | ({"line": str(number)} if number is not None else {})
 
 
 def _command(kind: str, title: str, message: str, style: Style, place: dict[str, str] | None = None) -> str:

@@ -189,6 +189,15 @@ class TestGithub:
         report = grade(write_log(lay(tmp_path, audit_log().start)))
         assert f"::error file={tmp_path}/etc/kubernetes/audit/policy.yaml," in renderer("github")(report)
 
+    def test_a_warning_that_names_a_line_of_the_file_stands_there(self, tmp_path: Path) -> None:
+        write_log(lay(tmp_path, audit_log().solution))
+        policy = tmp_path / "etc/kubernetes/audit/policy.yaml"
+        policy.write_text(policy.read_text() + "- level: Request\n  resources: [{resources: [configmap]}]\n")
+        at = len(policy.read_text().splitlines())
+        shown = [line for line in renderer("github")(grade(tmp_path)).splitlines() if "title=policy.valid" in line]
+        assert shown
+        assert {line.split(",")[1] for line in shown} <= {f"line={at - 1}", f"line={at}"}
+
     def test_percent_signs_colons_and_commas_are_escaped_as_github_has_it(self) -> None:
         shown = renderer("github")(sample())
         assert "50 %25; apiserver.running" in shown
