@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from functools import lru_cache
 
-from checkers.kube.audit_policy import STAGES, Level, Policy, Rule
+from checkers.kube.audit_policy import STAGES, Attributes, GroupResources, Level, Policy, Rule, decision_of
 from checkers.kube.builtin_resources import ALL_VERBS, builtin_resources
+from checkers.kube.policy.events import alike, events_of
 from checkers.kube.policy.finding import Finder, Finding, Path, Severity, flow, listed
 from checkers.kube.policy.identity import SERVICE_ACCOUNT
+from checkers.kube.policy.lint_reach import covers
 from checkers.kube.policy.universe import METHODS, is_non_resource
 
 ERROR, WARNING, NOTE = Severity.ERROR, Severity.WARNING, Severity.NOTE
@@ -100,7 +103,7 @@ def word_findings(policy: Policy, find: Finder) -> Iterator[Finding]:
     for rule in policy.rules:
         at: Path = ("rules", rule.index)
         yield from _users(rule, at, find)
-        yield from _verbs(rule, at, find)
+        yield from _verbs(policy, rule, at, find)
         yield from _namespaces(rule, at, find)
         yield from _names(rule, at, find)
         yield from _paths(rule, at, find)
@@ -155,7 +158,7 @@ def _instead_of_star(word: str) -> str:
 # What they do
 
 
-def _verbs(rule: Rule, at: Path, find: Finder) -> Iterator[Finding]:
+def _verbs(policy: Policy, rule: Rule, at: Path, find: Finder) -> Iterator[Finding]:
     about_paths = bool(rule.non_resource_urls)
     about_both = not (rule.resources or rule.namespaces or rule.non_resource_urls)
     known: frozenset[str] = frozenset(METHODS) if about_paths else ALL_VERBS
@@ -183,7 +186,7 @@ def _verbs(rule: Rule, at: Path, find: Finder) -> Iterator[Finding]:
         message = "`post` is a verb of non-resource paths only; of resources it is `create`"
         yield find("http-verb", NOTE, (*at, "verbs", rule.verbs.index("post")), message, "add create")
     if "create" in rule.verbs and "get" not in rule.verbs:
-        yield from _streams(rule, at, find)
+        yield from _streams(policy, rule, at, find)
 
 
 def _unknown_verb(verb: str, known: frozenset[str], path: Path, find: Finder) -> Finding:
@@ -219,16 +222,44 @@ def _close_verb(verb: str, known: tuple[str, ...]) -> str | None:
     return found[0] if found else None
 
 
-_STREAMS = ("pods/exec", "pods/attach", "pods/portforward")
+# kubectl asks for these with a GET, a WebSocket, since this release.
+_STREAMS = {"pods/exec": "1.30", "pods/attach": "1.30", "pods/portforward": "1.31"}
 
 
-def _streams(rule: Rule, at: Path, find: Finder) -> Iterator[Finding]:
+def _streams(policy: Policy, rule: Rule, at: Path, find: Finder) -> Iterator[Finding]:
     for k, entry in enumerate(rule.resources):
-        named = [r for r in entry.resources if r in _STREAMS]
+        named = [r for r in entry.resources if r in _STREAMS and not _got_alike(policy, rule, k, r)]
         if entry.group == "" and named:
-            message = f"kubectl asks for {listed(named)} with a GET (a WebSocket) since 1.30: its verb is get"
+            since: dict[str, list[str]] = {}
+            for word in named:
+                since.setdefault(_STREAMS[word], []).append(word)
+            told = ", and for ".join(f"{listed(words)} since {release}" for release, words in since.items())
+            message = f"kubectl asks with a GET (a WebSocket) for {told}: its verb is get"
             path = (*at, "resources", k, "resources", entry.resources.index(named[0]))
             yield find("stream-comes-as-get", WARNING, path, message, "add get to `verbs`")
+
+
+def _got_alike(policy: Policy, rule: Rule, item: int, word: str) -> bool:
+    """Say whether the rules after it record the GET of a stream as this one records its POST, as the words show."""
+    resource, _, subresource = word.partition("/")
+    got = Attributes(verb="get", resource=resource, subresource=subresource, name="x")
+    own, events = decision_of(policy, rule), events_of(got)
+    stream = replace(rule, verbs=("get",), resources=(replace(rule.resources[item], resources=(word,)),))
+    for later in policy.rules[rule.index + 1 :]:
+        about = replace(later, users=(), user_groups=(), namespaces=(), resources=_of_any_name(later))
+        if not about.matches(got):
+            continue
+        if not alike(own, decision_of(policy, later), events):
+            return False
+        if covers(later, stream):
+            return True
+    return alike(own, decision_of(policy, None), events)
+
+
+def _of_any_name(rule: Rule) -> tuple[GroupResources, ...]:
+    # A rule about namespaces is about resources alone.
+    entries = tuple(replace(entry, resource_names=()) for entry in rule.resources)
+    return entries or (GroupResources(resources=("*",)),) * bool(rule.namespaces)
 
 
 # Where
