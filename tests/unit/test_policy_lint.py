@@ -177,6 +177,19 @@ class TestRulesThatDoLess:
     def test_a_policy_that_records_nothing_says_so(self) -> None:
         assert "records-nothing" in ids("- level: None\n  nonResourceURLs: [/healthz*]\n")
         assert "records-nothing" not in ids("- level: Metadata\n")
+        every = "omitStages: [RequestReceived, ResponseStarted, ResponseComplete, Panic]\n"
+        last = "- level: Metadata\n"
+        for text, head, fix in (
+            (
+                f"- level: Metadata\n  {every}" + last,
+                "",
+                "take ResponseComplete out of the `omitStages` of rule 0 (line 4)",
+            ),
+            (last, every, "take ResponseComplete out of the policy's `omitStages`"),
+            ("- level: None\n", "", "write level: Metadata in rule 0 (line 4), which matches every request"),
+            ("- level: None\n  users: [jane]\n", "", "end it with: - level: Metadata"),
+        ):
+            assert the("records-nothing", text, head).fix == fix
         odd = the("records-nothing", rule_of("{resources: [podz]}"))
         assert "nothing but odd requests" in odd.message
         assert "of any request" in the("records-nothing", "- level: Metadata\n  users: ['']\n").message
@@ -278,6 +291,11 @@ class TestCredentials:
             "{resources: [secrets, serviceaccounts/token]}, {group: authentication.k8s.io, resources: [tokenreviews]}"
         )
         assert "secret-bodies" not in ids(kept + "- level: RequestResponse\n")
+
+    def test_without_the_completion_bodies_are_those_of_a_panic(self) -> None:
+        text = rule_of("{resources: [secrets]}", "RequestResponse", "  omitStages: [ResponseComplete]\n")
+        assert "secrets at RequestResponse, where the API server panics:" in the("secret-bodies", text).message
+        assert "panics" not in the("secret-bodies", rule_of("{resources: [secrets]}", "RequestResponse")).message
 
     def test_without_the_completion_there_is_no_body(self) -> None:
         text = "- level: RequestResponse\n  omitStages: [ResponseComplete, Panic]\n"
@@ -488,6 +506,29 @@ class TestWords:
         exec_only = rule_of("{resources: [pods/exec]}", more="  verbs: [create]\n")
         assert "stream-comes-as-get" in ids(exec_only)
         assert ids(rule_of("{resources: [pods/exec]}", more="  verbs: [create, get]\n")) == set()
+        assert "for pods/exec since 1.30: its" in the("stream-comes-as-get", exec_only).message
+        both = rule_of("{resources: [pods/exec, pods/portforward]}", more="  verbs: [create]\n")
+        assert (
+            "for pods/exec since 1.30, and for pods/portforward since 1.31" in the("stream-comes-as-get", both).message
+        )
+
+    @pytest.mark.parametrize(
+        ("after", "warned"),
+        [
+            ("- level: Metadata\n", False),
+            ("- level: None\n  verbs: [watch]\n- level: Metadata\n", False),
+            ("- level: None\n  resources: [{resources: [pods]}]\n- level: Metadata\n", False),
+            ("- level: None\n  nonResourceURLs: ['*']\n- level: Metadata\n", False),
+            ("- level: Request\n", True),
+            ("- level: None\n  namespaces: [dev]\n- level: Metadata\n", True),
+            ("- level: None\n  users: [jane]\n- level: Metadata\n", True),
+            ("- level: Metadata\n  users: [jane]\n", True),
+            ("", True),
+        ],
+    )
+    def test_a_stream_that_a_later_rule_records_alike_is_no_matter(self, after: str, warned: bool) -> None:
+        exec_only = rule_of("{resources: [pods/exec]}", more="  verbs: [create]\n")
+        assert ("stream-comes-as-get" in ids(exec_only + after)) == warned
 
 
 class TestWholePolicies:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
-from checkers.kube.audit_policy import Policy, Rule, decision_of
+from checkers.kube.audit_policy import STAGES, Level, Policy, Rule, decision_of
 from checkers.kube.goyaml import Document, decode
 from checkers.kube.policy.events import alike
 from checkers.kube.policy.finding import Finder, Finding, Path, Severity, flow, listed, quoted
@@ -82,7 +82,8 @@ def _proven(policy: Policy, words: Sequence[Finding], find: Finder) -> Iterator[
         if rule.index in reached.fires:
             yield from _changes_nothing(policy, rule, find)
             if shown := reached.shown.get(rule.index):
-                yield _shows(rule, shown, find)
+                completed = "ResponseComplete" in decision_of(policy, rule).stages
+                yield _shows(rule, shown, completed, find)
     yield from _catch_all(policy, find)
     yield from _leaves_over(policy, find)
     yield from _records_nothing(policy, reached, find)
@@ -237,9 +238,11 @@ def _changes_nothing(policy: Policy, rule: Rule, find: Finder) -> Iterator[Findi
         yield find("rule-changes-nothing", NOTE, path, message, "remove it, if nothing is to follow it")
 
 
-def _shows(rule: Rule, shown: Sequence[Credentials], find: Finder) -> Finding:
+def _shows(rule: Rule, shown: Sequence[Credentials], completed: bool, find: Finder) -> Finding:
+    # What is left of the bodies without the completion.
+    panics = "" if completed else ", where the API server panics"
     message = (
-        f"rule {rule.index} records bodies of {listed([c.what for c in shown])} at {rule.level}: "
+        f"rule {rule.index} records bodies of {listed([c.what for c in shown])} at {rule.level}{panics}: "
         "who reads the log reads them in clear"
     )
     by_group: dict[str, list[str]] = {}
@@ -259,4 +262,17 @@ def _records_nothing(policy: Policy, reached: Reach, find: Finder) -> Iterator[F
     # A 401 has this stage alone.
     odd = recorded(reached.odd) or "ResponseStarted" in recorded(reached.nobody)
     message = "this policy records nothing" + (f" but odd requests, {_MOSTLY}" if odd else " of any request")
-    yield find("records-nothing", WARNING, ("rules",), message, "end it with: - level: Metadata")
+    yield find("records-nothing", WARNING, ("rules",), message, _record_something(policy, reached))
+
+
+def _record_something(policy: Policy, reached: Reach) -> str:
+    """Say what to write so that anything is recorded: a last rule helps where none that matches all comes before it."""
+    if not any(stage not in policy.omit_stages for stage in STAGES):
+        return "take ResponseComplete out of the policy's `omitStages`"
+    for rule in policy.rules:
+        if rule.index in reached.fires and rule.level is not Level.NONE and not decision_of(policy, rule).stages:
+            return f"take ResponseComplete out of the `omitStages` of rule {rule.index} (line {rule.line})"
+    for rule in policy.rules:
+        if _is_catch_all(rule):
+            return f"write level: Metadata in rule {rule.index} (line {rule.line}), which matches every request"
+    return "end it with: - level: Metadata"

@@ -152,7 +152,8 @@ def _pattern(word: str, path: Path, find: Finder) -> Finding | None:
     if word == "":
         return find("empty-word", ERROR, path, "no resource has an empty name", 'write "*" for all of the group')
     if resource == "*" and subresource == "*":
-        return find("star-is-literal", ERROR, path, "'*/*' matches nothing", 'write "*": it means subresources too')
+        message = "'*/*' matches nothing real: its first star is a letter like any other"
+        return find("star-is-literal", ERROR, path, message, 'write "*": it means subresources too')
     if "*" in word and resource != "*" and subresource != "*" and word != "*":
         message = f"in {word!r} the star is a letter like any other: only *, */SUBRESOURCE and RESOURCE/* are patterns"
         return find("star-is-literal", ERROR, path, message, "name the resources")
@@ -202,7 +203,7 @@ def _misnamed(word: str, path: Path, group: str | None, find: Finder) -> Finding
         elif name == "short-name" and resource != lower:
             continue
         message = (
-            f"{resource} is {what}, and matches nothing: resources are plural and in lower case, {known.name} here"
+            f"{resource} is {what}, and matches nothing real: resources are plural and in lower case, {known.name} here"
         )
         return find(name, ERROR, path, message, _write(known, slash + subresource, group))
     first, dot, rest = resource.partition(".")
