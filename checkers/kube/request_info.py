@@ -39,9 +39,12 @@ class RequestInfo:
     @property
     def long_running(self) -> bool:
         """Say whether the answer may take any time: it has no timeout, and an event when it starts."""
+        if self.verb in ("watch", "proxy"):
+            # The method of a path that is no resource's is its verb: seen of a real server with WATCH /healthz.
+            return True
         if not self.is_resource:
             return self.path.startswith("/debug/pprof/")
-        return self.verb in ("watch", "proxy") or self.subresource in _LONG_RUNNING_SUBRESOURCES
+        return self.subresource in _LONG_RUNNING_SUBRESOURCES
 
 
 def parse(method: str, path: str, query: Query) -> RequestInfo:
