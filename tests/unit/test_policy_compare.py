@@ -145,6 +145,12 @@ def test_managed_fields_at_request_are_shown_by_an_object_that_has_them(verb: st
     assert how in found.command
 
 
+def test_managed_fields_in_an_answer_are_shown_by_an_object_that_exists() -> None:
+    one = "level: RequestResponse, verbs: [get], resources: [{resources: [configmaps]}]"
+    [found] = compare(rules(f"{{{one}}}"), rules(f"{{{one}, omitManagedFields: true}}"))
+    assert found.command == "kubectl create configmap x --from-literal=a=b; kubectl get configmaps x"
+
+
 def test_the_long_running_requests_are_those_of_the_server() -> None:
     for method, path in (
         ("GET", "/api/v1/namespaces/x/pods/y/log"),
@@ -152,6 +158,7 @@ def test_the_long_running_requests_are_those_of_the_server() -> None:
         ("GET", "/api/v1/watch/pods"),
         ("GET", "/api/v1/namespaces/x/pods/y"),
         ("GET", "/debug/pprof/heap"),
+        ("WATCH", "/healthz"),
         ("GET", "/healthz"),
     ):
         info = parse(method, path, {})

@@ -107,6 +107,17 @@ def command_with_managed_fields(
     return f"{prefix}echo {body} | {kubectl} {how} --raw {_path(attributes)} -f -"
 
 
+def command_on_existing(
+    attributes: Attributes, *, server: str = "https://127.0.0.1:6443", node: str = "cks-control-plane"
+) -> str:
+    """Return a command line that sends this request, for an object that the administrator makes before, if need be."""
+    create = _CREATE.get(attributes.resource) if attributes.group in ("", "apps") else None
+    command = command_for(attributes, server=server, node=node)
+    if create is None or attributes.subresource or attributes.verb not in ("get", "delete"):
+        return command
+    return f"kubectl {create.format(shlex.quote(attributes.name or 'x'))}{_place(attributes)}; {command}"
+
+
 def managed_fields_body(attributes: Attributes) -> str:
     """Return an object with managed fields, which is whatever kind its URL says."""
     manager = {"manager": "me", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {}}

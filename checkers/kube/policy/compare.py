@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from checkers.kube.audit_policy import Attributes, Decision, GroupResources, Level, Policy, Rule, decision_of, evaluate
-from checkers.kube.policy.commands import command_for, command_with_managed_fields
+from checkers.kube.policy.commands import command_for, command_on_existing, command_with_managed_fields
 from checkers.kube.policy.events import ANY, NOBODY, Events, alike, events_of, parts, told_apart_by
 from checkers.kube.policy.sendable import Sendable, SendableUnauthenticated, Unauthenticated, command_as_is
 from checkers.kube.policy.universe import Target, Universe
@@ -63,9 +63,12 @@ def compare(one: Policy, other: Policy) -> tuple[Difference, ...]:
 
 
 def _difference(attributes: Attributes, one: Decision, other: Decision, usual: bool) -> Difference:
-    sent = one.level is Level.REQUEST and _of_managed_fields(attributes, one, other)
-    if usual:
-        command = command_with_managed_fields(attributes) if sent else command_for(attributes)
+    of_managed_fields = _of_managed_fields(attributes, one, other)
+    sent = of_managed_fields and one.level is Level.REQUEST
+    if usual and of_managed_fields:
+        command = command_with_managed_fields(attributes) if sent else command_on_existing(attributes)
+    elif usual:
+        command = command_for(attributes)
     else:
         command = command_as_is(attributes, managed_fields=sent)
     return Difference(attributes, one, other, command)
