@@ -56,23 +56,25 @@ _MARKED: Final = re.compile(r"""["'`\\]|[^ -~]""")
 
 def quote(text: str, mark: str = '"') -> str:
     """Quote as `%q` does: escapes for control characters, everything printable as it is."""
+    if _MARKED.search(text):
+        # A text may be of megabytes; it has few characters that are different ones.
+        text = text.translate({ord(char): _escaped(char, mark) for char in set(text) if _MARKED.match(char)})
+    return f"{mark}{text}{mark}"
 
-    def escaped(found: re.Match[str]) -> str:
-        char = found[0]
-        code = ord(char)
-        if char in (mark, "\\"):
-            return "\\" + char
-        if char in _ESCAPES:
-            return _ESCAPES[char]
-        if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, read with surrogateescape
-            return f"\\x{code - 0xDC00:02x}"
-        if char.isprintable():
-            return char
-        if code < 0x80:
-            return f"\\x{code:02x}"
-        return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
-    return f"{mark}{_MARKED.sub(escaped, text)}{mark}"
+def _escaped(char: str, mark: str) -> str:
+    code = ord(char)
+    if char in (mark, "\\"):
+        return "\\" + char
+    if char in _ESCAPES:
+        return _ESCAPES[char]
+    if 0xDC80 <= code <= 0xDCFF:  # a byte that is no UTF-8, read with surrogateescape
+        return f"\\x{code - 0xDC00:02x}"
+    if char.isprintable():
+        return char
+    if code < 0x80:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def quote_list(texts: Iterable[str]) -> str:

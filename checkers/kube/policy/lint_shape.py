@@ -12,7 +12,10 @@ from checkers.kube.goyaml.json import is_json
 from checkers.kube.goyaml.reader import characters
 from checkers.kube.policy.finding import Finder, Finding, Path, Severity, flow, listed, quoted
 
-_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_BREAKS = "\r\n\x85\u2028\u2029"
+_BREAK = re.compile(f"\r\n|[{_BREAKS}]")
+_WORDS = re.compile(rf"\S[^{_BREAKS}]*")
+"""A line from its first character on that is no blank: of millions of empty lines nothing is seen."""
 _MARK = re.compile(r"(?:---|\.\.\.)(?!\S)")
 
 
@@ -31,17 +34,20 @@ def _second_document(data: bytes) -> int | None:
     """Return the line of the mark behind which a second document has anything in it."""
     if is_json(data):
         return None
+    text = characters(data).text
     begun = ended = False
     at = 0
-    for number, text in enumerate(_BREAK.split(characters(data).text), 1):
-        mark = _MARK.match(text)
-        if mark:
-            at, ended, text = number, ended or begun, text[3:]
-        # A directive, which starts with %, is no content.
-        if not text.strip() or text.lstrip().startswith("#") or (text.startswith("%") and ended == begun):
+    for found in _WORDS.finditer(text):
+        words = found[0]
+        is_first = found.start() == 0 or text[found.start() - 1] in _BREAKS
+        if is_first and _MARK.match(words):
+            at, ended, words = found.start(), ended or begun, words[3:].lstrip()
+        elif is_first and words.startswith("%") and ended == begun:
+            words = ""  # a directive is no content
+        if not words or words.startswith("#"):
             continue
         if ended:
-            return at
+            return len(_BREAK.findall(text, 0, at)) + 1
         begun = True
     return None
 
