@@ -5,17 +5,20 @@ from __future__ import annotations
 import re
 import signal
 import sys
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from checkers.result import Status
 from lab import procs
 from lab.drivers.base import NodeOptions
 from lab.errors import LabError
+from lab.grading import grade_bundle
 from lab.session import Session
 from tests.e2e.kind_clusters import IMAGE, OPTIONS, TASK, answer, containers, kind, make_foreign
-from tests.nodes import told
+from tests.nodes import of, told
 
 pytestmark = pytest.mark.cluster
 
@@ -47,6 +50,22 @@ def test_a_cluster_without_a_record_is_no_lab_and_keeps_its_name(kubeconfig: Pat
         session.start(TASK, on="kind", name="somebodys", options=OPTIONS)
     assert session.stop_all() == []
     assert NODE in containers()
+
+
+def test_a_node_that_is_no_lab_is_captured_whole_by_its_container(kubeconfig: Path, tmp_path: Path) -> None:
+    bundle = Session().collect_node(f"docker://{NODE}", TASK, tmp_path / "b.tar.gz")
+    report = grade_bundle(bundle)
+    assert (report.node.driver, report.node.name) == ("container", NODE)
+    assert str(report.node.apiserver).startswith("v1."), told(report)
+    assert "apiserver.running" in of(report, Status.PASS), told(report)
+    assert Status.ERROR not in {line.result.status for line in report.lines}, told(report)
+    with tarfile.open(bundle) as tar:
+        held = b"".join(file.read() for m in tar if m.isreg() and (file := tar.extractfile(m)))
+    assert b"PRIVATE KEY" not in held
+    assert b"client-key-data" not in held
+    inside = ["docker", "exec", "--env", "KUBECONFIG=/etc/kubernetes/admin.conf", NODE]
+    listed = procs.run([*inside, "kubectl", "get", "cm", "-A", "-o", "name"], timeout=60).text
+    assert "cks-lab-probe" not in listed
 
 
 def test_an_adopted_cluster_is_worked_on_beside_a_lab_and_gets_back_what_it_had(kubeconfig: Path) -> None:
