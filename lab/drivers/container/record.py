@@ -10,21 +10,15 @@ Labels of the CLI say that a container is a node of a cluster; only a record say
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import json
-import os
 import shutil
-import time
-from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from ...errors import LabError
 from ...home import made, write_whole
-
-_LOCK_LIMIT = 0.5
-_LOOK_AGAIN = 0.02
+from ..folder_lock import is_locked, locked
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,33 +104,13 @@ class RecordFolder:
         except OSError as error:
             raise LabError(f"cannot remove {self.path}: {error.strerror}", f"rm -rf {self.path}") from error
 
-    @contextlib.contextmanager
-    def locked(self) -> Iterator[None]:
+    def locked(self) -> AbstractContextManager[None]:
         """Be the only program that works on this lab. Raises LabError where another one is."""
-        try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError as error:
-            raise LabError(f"cannot open {self.path}: {error.strerror}", f"ls -ld {self.path}") from error
-        deadline = time.monotonic() + _LOCK_LIMIT
-        try:
-            while not _try(fd, fcntl.LOCK_EX):
-                if time.monotonic() > deadline:
-                    raise LabError(f"another program is working on the lab {self.path.name}", "cks-lab status")
-                time.sleep(_LOOK_AGAIN)
-            yield
-        finally:
-            os.close(fd)
+        return locked(self.path)
 
     def busy(self) -> bool:
         """Say whether another program works on this lab now."""
-        try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_DIRECTORY)
-        except OSError:
-            return False
-        try:
-            return not _try(fd, fcntl.LOCK_SH)
-        finally:
-            os.close(fd)
+        return is_locked(self.path)
 
 
 class Records:
@@ -160,11 +134,3 @@ class Records:
             raise LabError(f"cannot look into {self.path}: {error.strerror}", f"ls -ld {self.path}") from error
         found = [(folder, folder.read()) for folder in map(RecordFolder, folders)]
         return [(folder, record) for folder, record in found if record is not None and record.driver == self._driver]
-
-
-def _try(fd: int, kind: int) -> bool:
-    try:
-        fcntl.flock(fd, kind | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True

@@ -25,9 +25,9 @@ from ...errors import LabError
 from ...home import Home, made
 from ...overlay import MANIFEST, Overlay
 from ..base import DriverInfo, Lab, LabSpec, Progress, Step, silent
+from ..folder_lock import disk_told, is_locked, locked
 from . import binaries, interpreter, kubeadm, manifests, pki, probe, skeleton
 from .binaries import ControlPlane
-from .folder_lock import disk_told, is_locked, locked
 from .handle import SandboxApi, SandboxNode, ask
 from .spawning import ADDRESS, NODE, begin, spawned
 from .state import LITE, LabFile, StateFolder, remove_tree
@@ -75,7 +75,7 @@ class SandboxDriver:
             raise LabError(f"{spec.name!r} cannot be the name of a lab", "use small letters, digits and -")
         state = StateFolder(made(self._labs) / spec.name)
         state.path.mkdir(mode=0o700, exist_ok=True)
-        with locked(state):
+        with locked(state.path):
             found = self._look(state)
             if found.state == "running":
                 raise LabError(f"the lab {spec.name} runs already", f"cks-lab shell --lab {spec.name}, or another name")
@@ -84,7 +84,7 @@ class SandboxDriver:
                 self._end(state)
                 _empty(state)
             try:
-                with disk_told(state):
+                with disk_told(state.path):
                     if not again:
                         self._write_lab(state, spec)
                     self._start(state, None if again else spec.start, progress)
@@ -115,9 +115,9 @@ class SandboxDriver:
         state = StateFolder(self._labs / lab.name)
         if state.lab() is None:
             raise LabError(f"the lab {lab.name} is gone", "cks-lab list")
-        with locked(state):
+        with locked(state.path):
             self._end(state)
-            with disk_told(state):
+            with disk_told(state.path):
                 state.update_lab(made=False, started=None)
                 _empty(state)
                 self._start(state, start, silent)
@@ -127,7 +127,7 @@ class SandboxDriver:
         state = StateFolder(self._labs / lab.name)
         if not state.path.is_dir():
             return
-        with locked(state):
+        with locked(state.path):
             self._end(state)
             remove_tree(state.path)
 
@@ -211,7 +211,7 @@ class SandboxDriver:
         process = state.process()
         alive = process is not None and process.alive
         detail = ""
-        if ask_lock and is_locked(state):
+        if ask_lock and is_locked(state.path):
             condition = "starting"
         elif alive:
             try:

@@ -8,16 +8,16 @@ import fcntl
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
-from ...errors import LabError
-from .state import StateFolder
+from ..errors import LabError
 
 _LOCK_LIMIT = 0.5
 _LOOK_AGAIN = 0.01
 
 
 @contextlib.contextmanager
-def disk_told(state: StateFolder) -> Iterator[None]:
+def disk_told(folder: Path) -> Iterator[None]:
     """Say where there is no room: that a write failed, Python tells without a path. Raises LabError."""
     try:
         yield
@@ -25,26 +25,24 @@ def disk_told(state: StateFolder) -> Iterator[None]:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EIO):
             raise
         raise LabError(
-            f"the node cannot be written into {state.path}: {error.strerror}",
-            f"make room there: df -h {state.path.parent}",
+            f"the node cannot be written into {folder}: {error.strerror}",
+            f"make room there: df -h {folder.parent}",
         ) from error
 
 
 @contextlib.contextmanager
-def locked(state: StateFolder) -> Iterator[None]:
+def locked(folder: Path) -> Iterator[None]:
     """Be the only program that works on this lab. Raises LabError where another one is."""
     try:
-        fd = os.open(state.path, os.O_RDONLY | os.O_DIRECTORY)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
-        raise LabError(f"cannot open {state.path}: {error.strerror}", f"ls -ld {state.path}") from error
+        raise LabError(f"cannot open {folder}: {error.strerror}", f"ls -ld {folder}") from error
     deadline = time.monotonic() + _LOCK_LIMIT
     try:
         # Whoever only looks holds the lock for a moment; whoever works on the lab, for longer than we wait.
         while not _try_lock(fd, fcntl.LOCK_EX):
             if time.monotonic() > deadline:
-                raise LabError(
-                    f"another program is working on the lab {state.path.name}", "cks-lab status, and try again"
-                )
+                raise LabError(f"another program is working on the lab {folder.name}", "cks-lab status, and try again")
             time.sleep(_LOOK_AGAIN)
         yield
     finally:
@@ -59,10 +57,10 @@ def _try_lock(fd: int, kind: int) -> bool:
     return True
 
 
-def is_locked(state: StateFolder) -> bool:
+def is_locked(folder: Path) -> bool:
     """Say whether a program works on this lab."""
     try:
-        fd = os.open(state.path, os.O_RDONLY | os.O_DIRECTORY)
+        fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:
         return False
     try:
